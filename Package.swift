@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings of every Swift target.
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),  // SE-0461: helpers stay on the loop
+    .treatAllWarnings(as: .error),  // SE-0480
+]
+
+/// What ships is held to strict memory safety too; tests are not.
+let strict: [SwiftSetting] =
+    common + [
+        .strictMemorySafety(),  // SE-0458: `unsafe` marks each C touch
+        .enableExperimentalFeature("Lifetimes"),
+    ]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: common)
+}
+
+func system(_ name: String, apt: String) -> Target {
+    // No pkgConfig: hiredis' flags make SwiftPM warn on every build; the module maps link by name.
+    .systemLibrary(name: name, providers: [.apt([apt])])
+}
+
+let package = Package(
+    name: "sojourn",
+    products: [
+        .library(name: "SojournStore", targets: ["SojournStore"]),
+        .executable(name: "sojourn", targets: ["SojournCommand"]),
+    ],
+    targets: [
+        system("CEvent", apt: "libevent-dev"),
+        system("CHiredis", apt: "libhiredis-dev"),
+        system("CSQLite", apt: "libsqlite3-dev"),
+        system("COpenSSL", apt: "libssl-dev"),
+        .target(name: "CSojournLua"),
+
+        library("SojournCore", []),
+        library("SojournLoop", ["CEvent"]),
+        library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite"]),
+        library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
+        library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),
+        library(
+            "SojournStore",
+            ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua"]),
+        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore"]),
+        .executableTarget(
+            name: "SojournCommand",
+            dependencies: [
+                "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP", "SojournArchive", "SojournStore",
+                "SojournServer",
+            ],
+            swiftSettings: strict),
+
+        .target(
+            name: "SojournTesting",
+            dependencies: ["SojournCore", "SojournLoop"],
+            path: "Tests/SojournTesting", swiftSettings: common),
+        tests("SojournCoreTests", ["SojournCore"]),
+        tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
+        tests("SojournRedisTests", ["SojournRedis", "SojournCore", "SojournLoop", "SojournTesting"]),
+        tests("SojournArchiveTests", ["SojournArchive", "SojournCore", "SojournLoop", "SojournTesting"]),
+        tests("SojournHTTPTests", ["SojournHTTP", "SojournCore", "SojournLoop", "SojournTesting"]),
+        tests(
+            "SojournStoreTests",
+            ["SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "SojournTesting"]),
+        tests(
+            "SojournServerTests",
+            [
+                "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
+                "SojournArchive", "SojournTesting",
+            ]),
+        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournTesting"]),
+    ]
+)

@@ -1,0 +1,202 @@
+import CEvent
+import Glibc
+import Synchronization
+
+/// One thread, one libevent base, one first-in-first-out queue of Swift jobs.
+///
+/// What lives on a loop is plain, non-Sendable objects: connections, streams, caches. They are created
+/// on the loop, touched only on the loop, and need no lock. Three doors lead in:
+///
+/// - a C callback of the loop's own base, which already runs on its thread;
+/// - ``spawn(_:)``, which starts a task from code that is on the loop; every `async` function it calls
+///   stays on the loop, because the loop is the task's executor;
+/// - ``run(_:)``, which hops here from anywhere and comes back with a Sendable answer.
+///
+/// Each pass of the loop polls the descriptors once, runs their callbacks, then runs at most
+/// ``batch`` jobs, then what ``atEndOfTick(_:)`` collected (so that everything written during one pass
+/// leaves in one system call).
+@safe public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    // Why unchecked: `base`, `wakeEvent`, `endOfTick` and `backlog` are touched only by the loop's thread
+    // (each entry checks), or before it starts, or after it was joined. The rest is locked or atomic.
+
+    /// What any thread may touch.
+    private struct Shared: ~Copyable {
+        var jobs: [UnownedJob] = []
+        /// True while the loop is sure to look at `jobs` again before it sleeps.
+        var willLook = true
+        var stopping = false
+    }
+
+    /// Jobs run before the loop looks at its descriptors again.
+    static let batch = 256
+
+    /// The loop's name, as shown by `top -H`; at most 15 bytes count.
+    public let name: String
+    private let shared = Locked(Shared())
+    private let libevent: OpaquePointer
+    private let wake: CInt
+    private var wakeEvent: OpaquePointer?
+    private var endOfTick: [() -> Void] = []
+    /// The thread; zero until it runs. Atomic because any thread may ask.
+    private let thread = Atomic<UInt>(0)
+    private let join = Locked<pthread_t?>(nil)
+
+    /// Starts a loop on a thread of its own. It runs until ``stop()``.
+    public init(name: String) {
+        self.name = name
+        guard let config = unsafe event_config_new() else { preconditionFailure("libevent: no memory for a configuration") }
+        // One thread only ever touches this base; cross-thread wake-ups come through the eventfd.
+        _ = unsafe event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+        guard let base = unsafe event_base_new_with_config(config) else {
+            preconditionFailure("libevent: the system refused an event base (out of file descriptors?)")
+        }
+        unsafe event_config_free(config)
+        unsafe self.libevent = base
+        self.wake = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
+        precondition(self.wake >= 0, "the system refused an eventfd for event loop \(name): errno \(errno)")
+        unsafe self.wakeEvent = event_new(
+            base, self.wake, Int16(EV_READ | EV_PERSIST), { fd, _, _ in var count: UInt64 = 0; unsafe eventfd_read(fd, &count) }, nil)
+        unsafe event_add(self.wakeEvent, nil)
+        self.startThread()
+    }
+
+    deinit {
+        unsafe event_free(self.wakeEvent)
+        unsafe event_base_free(self.libevent)
+        close(self.wake)
+    }
+
+    // MARK: Executor
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let mustWake = self.shared.withLock { shared -> Bool in
+            precondition(!shared.stopping, "a job was enqueued on event loop \(self.name) after it had stopped")
+            shared.jobs.append(job)
+            defer { shared.willLook = true }
+            return !shared.willLook
+        }
+        if mustWake { eventfd_write(self.wake, 1) }
+    }
+
+    /// Whether the caller is on this loop's thread.
+    // Never inlined: `pthread_self` is a const function to the optimizer, which would reuse the value it
+    // read before a task hopped here.
+    @inline(never) public var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+    /// Stops the process with a sentence when the caller is on another thread.
+    public func checkIsolated() {
+        precondition(self.isCurrent, "an object of event loop \(self.name) was used on another thread")
+    }
+
+    public func isIsolatingCurrentContext() -> Bool? { self.isCurrent }
+
+    // MARK: Doors
+
+    /// The libevent base, for code on the loop.
+    public var base: OpaquePointer {
+        self.checkIsolated()
+        return unsafe self.libevent
+    }
+
+    /// Starts a task from code on the loop. Everything it calls runs here.
+    public func spawn(_ body: @escaping () async -> Void) {
+        self.checkIsolated()
+        let confined = Confined(body, to: self)
+        Task(executorPreference: self) { await confined.value() }
+    }
+
+    /// Runs `body` on the loop, from anywhere, and returns its answer.
+    @concurrent
+    public func run<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        try await withTaskExecutorPreference(self) { try await body() }
+    }
+
+    /// Runs `body` on the loop soon, from anywhere.
+    public func execute(_ body: @escaping @Sendable () -> Void) {
+        Task(executorPreference: self) { body() }
+    }
+
+    /// Runs `body` once, after the callbacks and jobs of this pass. Loop only.
+    public func atEndOfTick(_ body: @escaping () -> Void) {
+        self.checkIsolated()
+        self.endOfTick.append(body)
+    }
+
+    // MARK: Thread
+
+    private func startThread() {
+        var thread = pthread_t()
+        let code = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                unsafe Unmanaged<EventLoop>.fromOpaque(context).takeRetainedValue().runThread()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        precondition(code == 0, "the system refused a thread for event loop \(self.name): error \(code)")
+        self.join.withLock { [thread] in $0 = thread }
+    }
+
+    private func runThread() {
+        self.thread.store(UInt(pthread_self()), ordering: .relaxed)
+        unsafe sojourn_name_thread(self.name)
+        let serial = unsafe self.asUnownedSerialExecutor()
+        let task = unsafe self.asUnownedTaskExecutor()
+        var backlog: [UnownedJob] = []
+        var next = 0
+        while true {
+            if next == backlog.count {
+                backlog.removeAll(keepingCapacity: true)
+                next = 0
+                let fresh = self.shared.withLock { shared -> [UnownedJob]? in
+                    let jobs = shared.jobs
+                    shared.jobs = []
+                    shared.willLook = !jobs.isEmpty
+                    return jobs.isEmpty && shared.stopping ? nil : jobs
+                }
+                guard let fresh else { break }
+                backlog = fresh
+            }
+            let end = min(next + Self.batch, backlog.count)
+            while next < end {
+                unsafe backlog[next].runSynchronously(isolatedTo: serial, taskExecutor: task)
+                next += 1
+            }
+            self.flushTick()
+            self.poll(block: next == backlog.count)
+        }
+    }
+
+    private func flushTick() {
+        while !self.endOfTick.isEmpty {
+            let due = self.endOfTick
+            self.endOfTick.removeAll(keepingCapacity: true)
+            for body in due { body() }
+        }
+    }
+
+    /// Polls once; sleeps only when nothing waits. Do not rename: profiles are filtered on this name.
+    private func poll(block: Bool) {
+        let sleep = block && !self.shared.withLock { $0.willLook }
+        let flags = EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)
+        _ = unsafe event_base_loop(self.libevent, flags)
+        self.shared.withLock { $0.willLook = true }
+        self.flushTick()
+    }
+
+    /// Lets queued jobs finish, then ends the thread and waits for it. Idempotent. Nothing may be enqueued
+    /// later: end the tasks that use the loop first. Never call it on the loop itself.
+    public func stop() {
+        precondition(!self.isCurrent, "event loop \(self.name) cannot wait for itself to stop")
+        let thread = self.join.withLock { thread -> pthread_t? in
+            defer { thread = nil }
+            return thread
+        }
+        guard let thread else { return }
+        self.shared.withLock { $0.stopping = true }
+        eventfd_write(self.wake, 1)
+        _ = pthread_join(thread, nil)
+        // Streams close and timers end through their owners; what is left of them holds only memory.
+    }
+}
