@@ -14,6 +14,7 @@ public enum LogLevel: Int, Sendable, Comparable, CaseIterable {
         self = level
     }
 
+    /// The order.
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 

@@ -44,7 +44,9 @@ import Synchronization
     /// Starts a loop on a thread of its own. It runs until ``stop()``.
     public init(name: String) {
         self.name = name
-        guard let config = unsafe event_config_new() else { preconditionFailure("libevent: no memory for a configuration") }
+        guard let config = unsafe event_config_new() else {
+            preconditionFailure("libevent: no memory for a configuration")
+        }
         // One thread only ever touches this base; cross-thread wake-ups come through the eventfd.
         _ = unsafe event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
         guard let base = unsafe event_base_new_with_config(config) else {
@@ -55,7 +57,11 @@ import Synchronization
         self.wake = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
         precondition(self.wake >= 0, "the system refused an eventfd for event loop \(name): errno \(errno)")
         unsafe self.wakeEvent = event_new(
-            base, self.wake, Int16(EV_READ | EV_PERSIST), { fd, _, _ in var count: UInt64 = 0; unsafe eventfd_read(fd, &count) }, nil)
+            base, self.wake, Int16(EV_READ | EV_PERSIST),
+            { fd, _, _ in
+                var count: UInt64 = 0
+                unsafe eventfd_read(fd, &count)
+            }, nil)
         unsafe event_add(self.wakeEvent, nil)
         self.startThread()
     }
@@ -68,6 +74,7 @@ import Synchronization
 
     // MARK: Executor
 
+    /// Takes a job of a task or an actor of this loop.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         let mustWake = self.shared.withLock { shared -> Bool in
@@ -89,6 +96,7 @@ import Synchronization
         precondition(self.isCurrent, "an object of event loop \(self.name) was used on another thread")
     }
 
+    /// Whether the caller is on the loop.
     public func isIsolatingCurrentContext() -> Bool? { self.isCurrent }
 
     // MARK: Doors
