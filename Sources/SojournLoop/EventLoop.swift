@@ -86,10 +86,11 @@ import Synchronization
         if mustWake { eventfd_write(self.wake, 1) }
     }
 
-    /// Whether the caller is on this loop's thread.
     // Never inlined: `pthread_self` is a const function to the optimizer, which would reuse the value it
     // read before a task hopped here.
-    @inline(never) public var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+    /// Whether the caller is on this loop's thread.
+    @inline(never)
+    public var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     /// Stops the process with a sentence when the caller is on another thread.
     public func checkIsolated() {

@@ -85,10 +85,15 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// A literal.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// A literal.
     public init(integerLiteral value: Int64) { self = .number(String(value)) }
+    /// A literal.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A literal.
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    /// A literal.
     public init(dictionaryLiteral elements: (String, JSON)...) {
         var object = JSONObject()
         for (name, value) in elements { object[name] = value }
