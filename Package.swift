@@ -51,7 +51,7 @@ let package = Package(
         library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),
         library(
             "SojournStore",
-            ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua"]),
+            ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
         library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore"]),
         .executableTarget(
             name: "SojournCommand",

@@ -1,0 +1,160 @@
+public import SojournCore
+
+/// What a new session is to be.
+public struct SessionRequest: Sendable {
+    /// The agent's UUID, lower case.
+    public var agentID: String
+    /// The user's UUID, lower case.
+    public var userID: String
+    /// Stored with the session; comes back with it.
+    public var metadata: JSONObject
+    /// Its timeouts; nil takes the store's defaults.
+    public var policy: TimeoutPolicy?
+    /// At most one live session of the agent holds this key; nil asks for no such promise.
+    public var conversationKey: String?
+
+    /// A request.
+    public init(
+        agentID: String, userID: String, metadata: JSONObject = JSONObject(), policy: TimeoutPolicy? = nil,
+        conversationKey: String? = nil
+    ) {
+        self.agentID = agentID
+        self.userID = userID
+        self.metadata = metadata
+        self.policy = policy
+        self.conversationKey = conversationKey
+    }
+}
+
+/// A session that was asked for.
+public struct CreatedSession: Sendable {
+    /// The session.
+    public let session: Session
+    /// False when a live session held the conversation key and is the answer.
+    public let isNew: Bool
+}
+
+/// Who says something.
+public enum MessageAuthor: String, Sendable {
+    case user
+    case agent
+    case system
+
+    var eventType: String {
+        switch self {
+        case .user: EventType.userMessage
+        case .agent: EventType.agentMessage
+        case .system: EventType.systemMessage
+        }
+    }
+}
+
+/// A message to be appended.
+public struct MessageDraft: Sendable {
+    /// Who says it; a user message is always the session's user's.
+    public var author: MessageAuthor
+    /// What is said.
+    public var content: String
+    /// The caller's attachments, kept as they are.
+    public var attachments: JSON?
+    /// The message's own metadata.
+    public var metadata: JSONObject?
+    /// Its author's UUID.
+    public var authorID: String
+
+    /// A draft.
+    public init(
+        author: MessageAuthor = .user, authorID: String, content: String, attachments: JSON? = nil,
+        metadata: JSONObject? = nil
+    ) {
+        self.author = author
+        self.authorID = authorID
+        self.content = content
+        self.attachments = attachments
+        self.metadata = metadata
+    }
+}
+
+/// A message that is in the log, and what became of the session's deadline.
+public struct SentMessage: Sendable {
+    /// The message's UUID.
+    public let id: String
+    /// Its place in the log.
+    public let cursor: Cursor
+    /// When it was appended.
+    public let createdAt: Instant
+    /// The session's deadline after it.
+    public let expiresAt: Instant
+    /// The session's renewals after it.
+    public let renewalCount: Int
+    /// Whether it renewed the session.
+    public let wasRenewed: Bool
+    /// Whether the warning is due or given.
+    public let isNearExpiration: Bool
+}
+
+/// What a heartbeat did.
+public struct HeartbeatOutcome: Sendable {
+    /// Why there is no such live session, if there is none.
+    public let error: StoreError?
+    /// Whether the deadline moved.
+    public let extended: Bool
+    /// The deadline, of a live session.
+    public let expiresAt: Instant?
+    /// The newest event, of a live session.
+    public let head: Int?
+    /// Redis time.
+    public let asOf: Instant
+}
+
+/// One side of a page of messages.
+public enum PageBound: Sendable, Hashable {
+    /// Exclusive, by place in the log.
+    case seq(Int)
+    /// Exclusive, by time.
+    case time(Instant)
+}
+
+/// Messages, newest first.
+public struct MessagePage: Sendable {
+    /// The messages.
+    public let messages: [Message]
+    /// Whether there are more in the direction of the page.
+    public let hasMore: Bool
+    /// The session they belong to.
+    public let session: Session
+}
+
+/// A stretch of a session's log, in order.
+public struct EventPage: Sendable {
+    /// The events.
+    public let events: [Event]
+    /// Whether the log has more in the direction of the page.
+    public let hasMore: Bool
+    /// The newest event of the log.
+    public let head: Int
+    /// The branch that is being written.
+    public let epoch: String
+}
+
+/// A page of live sessions, newest first.
+public struct SessionList: Sendable {
+    /// The sessions.
+    public let sessions: [Session]
+    /// Where the next page begins; nil at the end.
+    public let nextCursor: String?
+    /// How many live sessions the index counts.
+    public let total: Int
+    /// The store's counts.
+    public let counts: StoreCounts
+}
+
+/// How many sessions a store holds.
+public struct StoreCounts: Sendable {
+    /// Live sessions.
+    public let live: Int
+    /// Ended sessions that are not archived yet.
+    public let ended: Int
+    /// Sessions whose next timer is near.
+    public let expiringSoon: Int
+}

@@ -1,0 +1,44 @@
+public import SojournCore
+public import SojournLoop
+
+/// How a node's store works. Durations are milliseconds.
+public struct StoreConfiguration: Sendable {
+    /// Where Redis listens.
+    public var endpoint: Endpoint
+    /// The Redis user, if ACLs name one.
+    public var user: String?
+    /// The Redis password, if there is one.
+    public var password: String?
+    /// The Redis database; 0 unless set.
+    public var database = 0
+    /// The prefix of every key; one namespace is one tenant.
+    public var namespace = "sj"
+    /// How many partitions the keyspace has: a power of two up to 4096, fixed at the first start.
+    public var partitions = 256
+    /// Defaults and bounds of session timeouts.
+    public var timeouts = TimeoutSettings()
+    /// For how long nobody may have swept before sessions get a grace.
+    public var outageThreshold: Int64 = 15_000
+    /// How long the grace after an outage lasts: two heartbeat intervals.
+    public var outageHold: Int64 = 60_000
+    /// How long a tombstone answers for an ended session.
+    public var tombstoneLife: Int64 = 24 * 3_600_000
+    /// How long an archivist may take for a batch before another one may take over.
+    public var archiveLease: Int64 = 30_000
+    /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
+    public var archiving: Bool?
+    /// Whether sessions live by the test clock.
+    public var testClock = false
+    /// This node's name; unique among the nodes of the namespace.
+    public var nodeName: String
+    /// How long a Redis command may take.
+    public var commandTimeout = 5_000
+    /// How long a subscription outlives its last reader, so that a reload does not subscribe anew.
+    public var lingering = 10_000
+
+    /// A configuration with the defaults of the design.
+    public init(endpoint: Endpoint, nodeName: String) {
+        self.endpoint = endpoint
+        self.nodeName = nodeName
+    }
+}

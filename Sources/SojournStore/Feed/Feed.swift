@@ -1,0 +1,209 @@
+package import SojournCore
+import SojournLoop
+import SojournRedis
+
+/// The live events of the sessions that somebody reads on this loop.
+///
+/// Pub/sub is a doorbell, the log is the truth: a reader is fed from the log until it has caught up with its
+/// topic, then it gets what the channel brings; whenever the channel may have lost something, the topic is
+/// settled from the log, with one read however many readers wait. Loop-confined.
+package final class Feed {
+    let loop: EventLoop
+    let subscriber: RedisSubscriber
+    let lingering: Int
+    let log: Log
+    var topics: [SessionID: Topic] = [:]
+    private var names: [String: SessionID] = [:]
+    /// Reads a log from a seq on.
+    var reader: (SessionID, Int) async -> Result<LogStretch, StoreError> = { id, _ in .failure(.sessionNotFound(id.text)) }
+    /// The channel of a session.
+    var channel: (SessionID) -> String = { $0.text }
+    /// How often a topic was settled from the log.
+    package private(set) var repairs = 0
+
+    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
+        self.loop = loop
+        self.subscriber = subscriber
+        self.lingering = lingering
+        self.log = log
+    }
+
+    /// Connects; `probe` publishes a nonce on the probe channel, so that a deaf connection is noticed.
+    func start(probeChannel: String, probe: @escaping (String) async -> Void) {
+        self.subscriber.onMessage = { [weak self] channel, bytes in self?.arrived(channel, bytes) }
+        self.subscriber.onRestored = { [weak self] in self?.restored() }
+        self.subscriber.onUnsubscribed = { [weak self] channel in self?.unsubscribed(channel) }
+        self.subscriber.probe(channel: probeChannel, publish: probe)
+        self.subscriber.start()
+    }
+
+    func close() { self.subscriber.close() }
+
+    /// Whether what is published arrives.
+    package var isHealthy: Bool { self.subscriber.isHealthy }
+
+    // MARK: Readers
+
+    /// Feeds a reader with everything after a cursor, for as long as the subscription is held.
+    package func subscribe(_ reader: any FeedReader, to id: SessionID, after cursor: Cursor) -> Subscription {
+        let subscription = Subscription(id: id, reader: reader, after: cursor)
+        let topic = self.topics[id] ?? self.open(id)
+        topic.generation += 1
+        topic.subscriptions[ObjectIdentifier(subscription)] = subscription
+        if topic.state != .subscribing { self.catchUp(subscription) }
+        return subscription
+    }
+
+    /// Goes on with a reader that was not ready.
+    package func resume(_ subscription: Subscription) { self.catchUp(subscription) }
+
+    /// Ends a subscription. The channel is kept for a while, in case the reader comes back.
+    package func unsubscribe(_ subscription: Subscription) {
+        subscription.isOver = true
+        guard let topic = self.topics[subscription.id] else { return }
+        topic.subscriptions[ObjectIdentifier(subscription)] = nil
+        guard topic.subscriptions.isEmpty else { return }
+        let generation = topic.generation
+        self.loop.spawn { [weak self] in
+            guard let self else { return }
+            await self.loop.sleep(milliseconds: self.lingering)
+            guard topic.generation == generation, topic.subscriptions.isEmpty, self.topics[topic.id] === topic else { return }
+            self.topics[topic.id] = nil
+            let channel = self.channel(topic.id)
+            self.names[channel] = nil
+            self.subscriber.unsubscribe(channel)
+        }
+    }
+
+    private func open(_ id: SessionID) -> Topic {
+        let topic = Topic(id: id)
+        let channel = self.channel(id)
+        self.topics[id] = topic
+        self.names[channel] = id
+        self.loop.spawn { [weak self] in
+            // It stays in the subscriber's set and is tried again until somebody unsubscribes.
+            await self?.subscriber.subscribe(channel)
+            guard let self, self.topics[id] === topic else { return }
+            self.settle(topic)
+            for subscription in topic.subscriptions.values { self.catchUp(subscription) }
+        }
+        return topic
+    }
+
+    // MARK: What the channel brings
+
+    private func arrived(_ channel: String, _ bytes: [UInt8]) {
+        guard let id = self.names[channel], let topic = self.topics[id] else { return }
+        guard let event = Event(bytes: bytes) else {
+            self.log(.warning, "something that is no event was published on a session's channel; it is ignored",
+                ["session.id": id.text])
+            return
+        }
+        switch topic.arrival(of: event) {
+        case .pass: self.pass(LiveEvent(event), topic)
+        case .ignore: break
+        case .repair: self.settle(topic)
+        }
+    }
+
+    /// The newest seq of a session, learnt in passing (a heartbeat's answer): a lost last event is noticed for free.
+    func observe(_ id: SessionID, head: Int) {
+        guard let topic = self.topics[id], topic.state == .live, let last = topic.last, head != last.seq else { return }
+        // The event may be on its way: give the channel a moment before asking the log.
+        self.loop.spawn { [weak self] in
+            guard let self else { return }
+            await self.loop.sleep(milliseconds: 100)
+            if let last = topic.last, head > last.seq || head < last.seq { self.settle(topic) }
+        }
+    }
+
+    private func restored() {
+        for topic in self.topics.values { self.settle(topic) }
+    }
+
+    private func unsubscribed(_ channel: String) {
+        guard let id = self.names[channel], let topic = self.topics[id] else { return }
+        self.settle(topic)
+    }
+
+    func pass(_ live: LiveEvent, _ topic: Topic) {
+        if let cursor = live.event.cursor { topic.last = cursor }
+        for subscription in topic.subscriptions.values where subscription.isJoined {
+            self.give(live, to: subscription, topic)
+        }
+        if EventType.closing.contains(live.event.type) {
+            topic.isClosed = true
+            for subscription in topic.subscriptions.values where subscription.isJoined {
+                self.finish(subscription, .closed)
+            }
+        }
+    }
+
+    // MARK: Settling from the log
+
+    /// Reads what the topic may have missed; asked again meanwhile, it reads again afterwards.
+    func settle(_ topic: Topic) {
+        guard topic.state != .repairing else {
+            topic.isDirty = true
+            return
+        }
+        topic.state = .repairing
+        self.loop.spawn { [weak self] in await self?.repair(topic) }
+    }
+
+    private func repair(_ topic: Topic) async {
+        var delay = 50
+        repeat {
+            topic.isDirty = false
+            let from = topic.last.map { $0.seq + 1 } ?? Int.max
+            self.repairs += topic.last == nil ? 0 : 1
+            switch await self.reader(topic.id, from) {
+            case .success(let stretch): self.apply(stretch, to: topic)
+            case .failure(let error) where error.code == .storeUnavailable || error.code == .internalError:
+                // Nothing is known; the readers wait, and the log is asked again.
+                topic.isDirty = true
+                await self.loop.sleep(milliseconds: delay)
+                delay = min(delay * 2, 1000)
+            case .failure(let error): self.vanished(topic, error)
+            }
+            guard self.topics[topic.id] === topic else { return }
+        } while topic.isDirty
+        topic.state = .live
+        for subscription in topic.subscriptions.values where !subscription.isJoined { self.catchUp(subscription) }
+    }
+
+    private func apply(_ stretch: LogStretch, to topic: Topic) {
+        guard let last = topic.last else {
+            topic.last = Cursor(epoch: stretch.epoch, seq: stretch.history.head)
+            topic.isClosed = stretch.state == .closed
+            return
+        }
+        let shared = stretch.history.commonPrefix(with: last)
+        if shared < last.seq {
+            // Redis lost events that were delivered already: whoever has them is told, the others go on.
+            topic.last = Cursor(epoch: stretch.epoch, seq: shared)
+            for subscription in topic.subscriptions.values where subscription.isJoined {
+                if subscription.position > shared { subscription.isJoined = false }
+            }
+            topic.isDirty = true
+            return
+        }
+        topic.last = Cursor(epoch: stretch.epoch, seq: last.seq)
+        guard stretch.oldest <= last.seq + 1 else {
+            // The window has moved on; each reader finds its own way.
+            topic.last = Cursor(epoch: stretch.epoch, seq: stretch.history.head)
+            for subscription in topic.subscriptions.values { subscription.isJoined = false }
+            return
+        }
+        for event in stretch.events { self.pass(LiveEvent(event), topic) }
+        if let passed = topic.last, passed.seq < stretch.history.head { topic.isDirty = true }
+    }
+
+    /// Redis has nothing of the session any more: it was archived or deleted.
+    private func vanished(_ topic: Topic, _ error: StoreError) {
+        for subscription in topic.subscriptions.values {
+            self.finish(subscription, topic.isClosed && subscription.isJoined ? .closed : .failed(error))
+        }
+        topic.last = nil
+    }
+}

@@ -1,0 +1,57 @@
+package import SojournCore
+
+/// An event on its way to readers, and its encodings, each made once however many readers there are.
+package final class LiveEvent {
+    /// The event.
+    package let event: Event
+    /// The frame for Server-Sent Events, once somebody made it.
+    package var serverSentEvent: [UInt8]?
+    /// The frame for WebSockets, once somebody made it.
+    package var webSocketFrame: [UInt8]?
+
+    /// An event that nobody has encoded yet.
+    package init(_ event: Event) { self.event = event }
+}
+
+/// A reader of one session's live events. Loop-confined; the feed calls it on its loop.
+package protocol FeedReader: AnyObject {
+    /// Takes the next event. Events come in order of seq, each once.
+    func take(_ event: LiveEvent)
+    /// Whether it can take more now; when not, the feed stops and goes on from the log after `Feed.resume`.
+    var isReady: Bool { get }
+    /// The log goes on at `resumeAt` + 1 in this epoch; what the reader expected or had in `missing` is not there.
+    func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor)
+    /// It has everything up to this cursor, and gets what comes as it comes. Said once.
+    func caughtUp(_ cursor: Cursor)
+    /// There will be nothing more: the session's log is frozen and delivered, or it cannot be read.
+    func finished(_ reason: FeedEnd)
+}
+
+/// Why a feed has nothing more for a reader.
+package enum FeedEnd {
+    /// The log is closed, and the reader has all of it.
+    case closed
+    /// The session cannot be read.
+    case failed(StoreError)
+}
+
+/// One reader's place in a session's log.
+package final class Subscription {
+    let id: SessionID
+    weak var reader: (any FeedReader)?
+    /// The last event it was given; in the branch `epoch`.
+    var position: Int
+    var epoch: String?
+    /// Whether it gets events as they come; else it is being fed from the log, or waits.
+    var isJoined = false
+    var isReading = false
+    var isOver = false
+    var saidCaughtUp = false
+
+    init(id: SessionID, reader: any FeedReader, after cursor: Cursor) {
+        self.id = id
+        self.reader = reader
+        self.position = cursor.seq
+        self.epoch = cursor.epoch
+    }
+}

@@ -1,0 +1,63 @@
+import SojournCore
+
+/// The Redis keys of one namespace, which is one tenant.
+///
+/// All keys of a partition carry its hash tag, so they live in one cluster slot and one script can change
+/// them together.
+struct Keyspace: Sendable {
+    let namespace: String
+    let tags: PartitionTags
+    private let prefixes: [String]
+
+    init(namespace: String, partitions: Int) {
+        self.namespace = namespace
+        let tags = PartitionTags(count: partitions)
+        self.tags = tags
+        self.prefixes = (0..<partitions).map { "\(namespace):{\(tags[$0])}:" }
+    }
+
+    var partitions: Int { self.tags.count }
+    /// What all nodes agree on.
+    var meta: String { self.namespace + ":meta" }
+    /// The live nodes.
+    var nodes: String { self.namespace + ":nodes" }
+    /// The live archivists.
+    var archivists: String { self.namespace + ":archivists" }
+
+    /// The session with this id in text form; nil when the id is not one of this keyspace.
+    func sessionID(_ text: String) -> SessionID? {
+        guard let id = SessionID(text), id.partition < self.partitions else { return nil }
+        return id
+    }
+
+    func due(_ partition: Int) -> String { self.prefixes[partition] + "due" }
+    func arc(_ partition: Int) -> String { self.prefixes[partition] + "arc" }
+    func clock(_ partition: Int) -> String { self.prefixes[partition] + "clk" }
+    func all(_ partition: Int) -> String { self.prefixes[partition] + "all" }
+    func agent(_ partition: Int, _ agent: String) -> String { self.prefixes[partition] + "a:" + agent }
+    func user(_ partition: Int, _ user: String) -> String { self.prefixes[partition] + "u:" + user }
+    /// The live session of an agent's conversation key; `hash` is the key's digest in hexadecimal.
+    func conversation(_ partition: Int, agent: String, hash: String) -> String {
+        self.prefixes[partition] + "k:" + agent + ":" + hash
+    }
+    /// The channel on which a loop hears itself.
+    func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }
+
+    func keys(of id: SessionID) -> SessionKeys { SessionKeys(prefix: self.prefixes[id.partition], id: id.text) }
+}
+
+/// The keys of one session.
+struct SessionKeys {
+    let prefix: String
+    let id: String
+
+    var session: String { self.prefix + "s:" + self.id }
+    var blob: String { self.prefix + "b:" + self.id }
+    var log: String { self.prefix + "l:" + self.id }
+    var tombstone: String { self.prefix + "t:" + self.id }
+    var channel: String { self.prefix + "ch:" + self.id }
+    var clock: String { self.prefix + "clk" }
+    var due: String { self.prefix + "due" }
+    var arc: String { self.prefix + "arc" }
+    var all: String { self.prefix + "all" }
+}

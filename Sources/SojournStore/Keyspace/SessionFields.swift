@@ -1,0 +1,76 @@
+import SojournCore
+import SojournRedis
+
+/// The hash of a session as the scripts answer it: a flat list of names and values.
+///
+///     v schema   a agent and user, 16 bytes each   k hash of the conversation key
+///     c created  b base  t timeout  w warning  m max duration  r auto-renewal  x deadline warned of
+///     y lease end  z interaction deadline  n renewals  l last activity  o messages
+///     q head  e epoch  g first 16 digits of the replication id  k0..k7 the last branches
+///     s reason of the end  f when it ended  co, ct, cr archivist and its token
+///
+/// Unknown fields are ignored: a newer minor version may have written them.
+struct SessionFields {
+    private var values: [String: RESPValue] = [:]
+
+    init(flat: [RESPValue]) {
+        for position in stride(from: 0, to: flat.count - 1, by: 2) {
+            if let name = flat[position].string { self.values[name] = flat[position + 1] }
+        }
+    }
+
+    var isEmpty: Bool { self.values.isEmpty }
+    func text(_ name: String) -> String? { self.values[name]?.string }
+    func bytes(_ name: String) -> [UInt8]? { self.values[name]?.bytes }
+    func number(_ name: String) -> Int64? { self.values[name]?.string.flatMap { Int64($0) } }
+    func instant(_ name: String) -> Instant? { self.number(name).map(Instant.init(milliseconds:)) }
+
+    /// Agent and user, if the identity field is whole.
+    static func identity(_ bytes: [UInt8]?) -> (agent: String, user: String)? {
+        guard let bytes, bytes.count == 32, let agent = UUIDBits(bytes: bytes[..<16]), let user = UUIDBits(bytes: bytes[16...])
+        else { return nil }
+        return (agent.text, user.text)
+    }
+
+    /// The session; nil when a field that every version writes is missing.
+    func session(id: SessionID, blob: [UInt8]?, asOf: Instant) -> Session? {
+        guard let identity = Self.identity(self.bytes("a")), let created = self.instant("c"), let base = self.instant("b"),
+            let timeout = self.number("t"), let warning = self.number("w"), let max = self.number("m"),
+            let head = self.number("q"), let epoch = self.text("e")
+        else { return nil }
+        let stored = blob.flatMap { try? JSON.parse($0) }
+        var ending: Session.Ending?
+        if let reason = self.text("s").flatMap(EndReason.init(rawValue:)), let at = self.instant("f") {
+            ending = Session.Ending(reason: reason, at: at)
+        }
+        return Session(
+            id: id, agentID: identity.agent, userID: identity.user, createdAt: created, base: base,
+            policy: TimeoutPolicy(timeout: timeout, autoRenew: self.text("r") == "1", maxDuration: max, warning: warning),
+            leaseEnd: self.instant("y"), interactionDeadline: self.instant("z"),
+            renewalCount: Int(self.number("n") ?? 0), lastActivity: self.instant("l") ?? created,
+            messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
+            metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string, asOf: asOf)
+    }
+}
+
+/// What is left of a session whose life is over.
+struct Tombstone {
+    let reason: EndReason
+    let at: Instant
+    let head: Int
+    /// The archive that holds it, once one does.
+    let archivist: String?
+    /// The token with which that archive took it, `major.random`.
+    let token: String?
+
+    init?(_ fields: SessionFields) {
+        guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at") else {
+            return nil
+        }
+        self.reason = reason
+        self.at = at
+        self.head = Int(fields.number("head") ?? 0)
+        self.archivist = fields.text("archivist")
+        self.token = fields.text("token")
+    }
+}

@@ -1,0 +1,75 @@
+import SojournCore
+import SojournRedis
+
+/// A stretch of a log as `page` answers it.
+struct LogStretch {
+    /// Whether the session lives; its log may be there although it does not.
+    enum State: Int {
+        case live = 1
+        case due
+        case closed
+    }
+
+    let state: State
+    let history: EpochHistory
+    /// The oldest event that Redis keeps.
+    let oldest: Int
+    let epoch: String
+    let events: [Event]
+    let asOf: Instant
+}
+
+extension StoreShard {
+    /// How many events one call may answer.
+    static let stretch = 256
+
+    /// Reads events `from...to` of a session's log.
+    ///
+    /// - Returns: at most ``stretch`` events, fewer when they are large; one at least when there is one.
+    func stretch(
+        _ id: SessionID, from: Int, to: Int = .max, limit: Int = stretch, newestFirst: Bool = false
+    ) async throws(StoreError) -> Result<LogStretch, StoreError> {
+        let keys = self.keyspace.keys(of: id)
+        let answer = try await self.call(
+            self.scripts.page, keys: [keys.session, keys.clock, keys.log, keys.tombstone],
+            args: [
+                .integer(max(1, from)), .integer(min(to, 1 << 50)), .integer(min(limit, Self.stretch)), .integer(newestFirst ? 1 : 0),
+            ])
+        guard let state = answer.first?.int, answer.count >= 2 else { throw self.malformed("page") }
+        let now = self.note(answer[1])
+        guard let state = LogStretch.State(rawValue: state) else {
+            let fields = SessionFields(flat: answer.dropFirst(2).first?.array ?? [])
+            return .failure(self.gone(id, Tombstone(fields).map(Reading.tombstone) ?? .nothing))
+        }
+        guard answer.count == 7, let head = answer[2].int, let oldest = answer[3].int, let epoch = answer[4].string,
+            let cuts = answer[5].array, let raw = answer[6].array
+        else { throw self.malformed("page") }
+        let events = raw.compactMap { $0.bytes.flatMap(Event.init(bytes:)) }
+        guard events.count == raw.count else { throw self.malformed("page") }
+        return .success(
+            LogStretch(
+                state: state, history: EpochHistory(cuts: Self.cuts(cuts), head: head), oldest: oldest, epoch: epoch,
+                events: events, asOf: now))
+    }
+
+    /// What a live feed needs of a log; nil when Redis has nothing of the session any more or cannot be asked.
+    func logStretch(_ id: SessionID, from: Int) async -> Result<LogStretch, StoreError> {
+        do {
+            return try await self.stretch(id, from: from)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func cuts(_ values: [RESPValue]) -> [EpochHistory.Cut] {
+        values.compactMap { value -> EpochHistory.Cut? in
+            guard let cursor = value.string.flatMap({ Cursor($0) }), let epoch = cursor.epoch else { return nil }
+            return EpochHistory.Cut(epoch: epoch, firstSeq: cursor.seq)
+        }.sorted { Self.number($0.epoch) < Self.number($1.epoch) }
+    }
+
+    /// The counter in an epoch's name.
+    private static func number(_ epoch: String) -> Int {
+        epoch.split(separator: ".").last.flatMap { Int($0) } ?? 0
+    }
+}

@@ -1,0 +1,77 @@
+import SojournCore
+import SojournRedis
+
+extension StoreShard {
+    /// Calls a script whose answer is a list.
+    ///
+    /// - Parameters:
+    ///   - order: calls with the same word leave one after the other, each when the one before is answered.
+    ///   - timed: whether the answer begins with the time, which keeps ``clock`` right.
+    func call(
+        _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil, timed: Bool = false
+    ) async throws(StoreError) -> [RESPValue] {
+        let answer: RESPValue
+        do {
+            answer = try await self.redis.call(script, keys: keys, args: args, orderKey: order)
+        } catch {
+            throw self.translate(error, in: script.name)
+        }
+        guard let list = answer.array else { throw self.malformed(script.name) }
+        if timed { self.note(list.first) }
+        return list
+    }
+
+    /// The first 16 digits of the replication id, by which the scripts notice a failover.
+    var replid: RedisArgument { .string(String(self.redis.replid.prefix(16))) }
+
+    /// Keeps the clock right with the time in an answer.
+    @discardableResult
+    func note(_ value: RESPValue?) -> Instant {
+        guard let milliseconds = value?.int else { return self.clock.now }
+        let now = Instant(milliseconds: Int64(milliseconds))
+        self.clock.note(now)
+        return now
+    }
+
+    /// What a script answered is not what its header says: a bug, or another schema.
+    func malformed(_ script: String) -> StoreError {
+        self.log(.error, "a script answered in an unknown form; the request fails", ["script": script])
+        return .unexpected
+    }
+
+    /// What a failed call means for the caller.
+    func translate(_ error: RedisError, in operation: String) -> StoreError {
+        switch error.code {
+        case .outcomeUnknown:
+            return StoreError(
+                .outcomeUnknown, "The connection to the store was lost while '\(operation)' was in flight; "
+                    + "it may or may not have happened", retryAfter: 1)
+        case .unavailable, .timedOut, .refused:
+            return StoreError(.storeUnavailable, "The session store is unavailable; nothing was done", retryAfter: 1)
+        default:
+            if error.serverCode == "OOM" {
+                self.log(.error, "redis is at maxmemory; new sessions and messages are refused until it has room",
+                    ["operation": operation])
+                return StoreError(.storeUnavailable, "The session store is full; nothing was done", retryAfter: 5)
+            }
+            self.log(.error, "redis refused a command; the request fails",
+                ["operation": operation, "error": "\(error)"])
+            return .unexpected
+        }
+    }
+
+    /// Runs the body for each item at once and returns when the last one is done.
+    func concurrently<Item>(_ items: some Collection<Item>, _ body: @escaping (Item) async -> Void) async {
+        guard !items.isEmpty else { return }
+        var left = items.count
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            for item in items {
+                self.loop.spawn {
+                    await body(item)
+                    left -= 1
+                    if left == 0 { continuation.resume() }
+                }
+            }
+        }
+    }
+}

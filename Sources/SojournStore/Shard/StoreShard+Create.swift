@@ -1,0 +1,88 @@
+package import SojournCore
+import SojournRedis
+
+extension StoreShard {
+    /// Creates a session, or answers with the live one that holds its conversation key.
+    ///
+    /// - Throws: `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
+    package func create(_ request: SessionRequest) async throws(StoreError) -> CreatedSession {
+        let policy = request.policy ?? self.configuration.timeouts.defaults
+        let hash = request.conversationKey.map { Digest.sha256Prefix($0) }
+        // What belongs to one conversation stays in one slot: the key alone chooses the partition.
+        let partition = hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
+            ?? Int.random(in: 0..<self.keyspace.partitions)
+        let keyName = hash.map {
+            self.keyspace.conversation(partition, agent: request.agentID, hash: Hex.encode($0))
+        }
+        let blob = self.blob(of: request)
+        var holder = ""
+        for _ in 0..<8 {
+            let id = SessionID(at: self.clock.now, partition: partition)
+            let keys = self.keyspace.keys(of: id)
+            let answer = try await self.call(
+                self.scripts.create,
+                keys: [
+                    keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.all,
+                    self.keyspace.agent(partition, request.agentID), self.keyspace.user(partition, request.userID),
+                    keyName ?? keys.session, holder.isEmpty ? keys.session : keys.prefix + "s:" + holder, keys.channel,
+                ],
+                args: [
+                    .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []), .string(holder),
+                    .integer(Int(policy.timeout)), .integer(Int(policy.warning)), .integer(Int(policy.maxDuration)),
+                    .integer(policy.autoRenew ? 1 : 0), .bytes(blob), .bytes(self.creationBody(request, id: id)),
+                ])
+            let seen = answer.count > 1 ? answer[1].string ?? "" : ""
+            switch answer.first?.int {
+            case 1:
+                guard let epoch = answer.dropFirst(2).first?.string else { throw self.malformed("create") }
+                let now = self.note(answer[1])
+                return CreatedSession(
+                    session: Session(
+                        id: id, agentID: request.agentID, userID: request.userID, createdAt: now, base: now,
+                        policy: policy, lastActivity: now, head: 1, epoch: epoch, metadata: request.metadata,
+                        conversationKey: request.conversationKey, asOf: now), isNew: true)
+            case 2:
+                guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
+                do {
+                    return CreatedSession(session: try await self.session(held), isNew: false)
+                } catch where [.sessionExpired, .sessionNotFound].contains(error.code) {
+                    holder = seen  // it ended in between; look again
+                }
+            case 3: holder = seen
+            case 4:
+                guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
+                _ = try await self.end(held, reason: .expired)
+                holder = seen
+            case 5: continue
+            default: throw self.malformed("create")
+            }
+        }
+        throw StoreError(
+            .storeUnavailable, "The conversation key changed hands too often; nothing was done", retryAfter: 1)
+    }
+
+    private func identity(of request: SessionRequest) -> [UInt8] {
+        guard let agent = UUIDBits(request.agentID), let user = UUIDBits(request.userID) else {
+            preconditionFailure("agent and user of a session are UUIDs; the caller checks them")
+        }
+        return agent.bytes + user.bytes
+    }
+
+    private func blob(of request: SessionRequest) -> [UInt8] {
+        var blob = JSONObject()
+        if !request.metadata.members.isEmpty { blob["metadata"] = .object(request.metadata) }
+        if let key = request.conversationKey { blob["key"] = .string(key) }
+        return blob.members.isEmpty ? [] : JSON.object(blob).bytes
+    }
+
+    /// The body of `session.created`, open at its end: the script adds the times.
+    private func creationBody(_ request: SessionRequest, id: SessionID) -> [UInt8] {
+        var data: JSONObject = ["agentId": .string(request.agentID), "userId": .string(request.userID)]
+        if !request.metadata.members.isEmpty { data["metadata"] = .object(request.metadata) }
+        return Event.body(type: EventType.sessionCreated, sessionID: id, data: JSON.object(data).bytes).dropLast(2)
+    }
+}
+
+extension [UInt8] {
+    fileprivate func dropLast(_ count: Int) -> [UInt8] { Array(self[..<(self.count - count)]) }
+}

@@ -1,0 +1,120 @@
+package import SojournCore
+
+extension StoreShard {
+    /// Pages a live session's messages, newest first.
+    ///
+    /// Without `after` a page holds the newest messages before `before`; with `after` alone the oldest ones after it.
+    package func messages(
+        of id: SessionID, limit: Int, before: PageBound? = nil, after: PageBound? = nil
+    ) async throws(StoreError) -> MessagePage {
+        let session = try await self.session(id)
+        let source = LiveLog(shard: self, id: id)
+        let page = try await MessagePager(limit: limit, before: before, after: after).page(of: source)
+        return MessagePage(messages: page.messages, hasMore: page.hasMore, session: session)
+    }
+
+    /// Pages a live session's log in order.
+    ///
+    /// With `before` alone the page holds the last events before it, else the first ones after `after`.
+    package func events(
+        of id: SessionID, after: Int?, before: Int?, limit: Int, types: Set<String>? = nil
+    ) async throws(StoreError) -> EventPage {
+        let source = LiveLog(shard: self, id: id)
+        return try await EventPager(after: after, before: before, limit: limit, types: types).page(of: source)
+    }
+}
+
+/// A log that can be read in stretches.
+protocol LogSource {
+    /// Events within `from...to`, in order or newest first, some at least if there are any, and the log's head and epoch.
+    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage
+}
+
+/// A stretch, and where the log stands.
+struct LogPage {
+    let events: [Event]
+    let oldest: Int
+    let head: Int
+    let epoch: String
+}
+
+/// The log of a live session.
+struct LiveLog: LogSource {
+    let shard: StoreShard
+    let id: SessionID
+
+    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+        let stretch = try await self.shard.stretch(self.id, from: from, to: to, newestFirst: newestFirst).get()
+        guard stretch.state == .live else { throw try await self.shard.gone(self.id) }
+        return LogPage(
+            events: stretch.events, oldest: stretch.oldest, head: stretch.history.head, epoch: stretch.epoch)
+    }
+}
+
+/// Picks a page of messages from a log.
+struct MessagePager {
+    let limit: Int
+    let before: PageBound?
+    let after: PageBound?
+
+    /// Reads until the page is full and it is known whether there is more.
+    func page(of source: some LogSource) async throws(StoreError) -> (messages: [Message], hasMore: Bool) {
+        let forward = self.before == nil && self.after != nil
+        var from = 1
+        var to = Int.max
+        if case .seq(let seq)? = self.after { from = max(1, seq + 1) }
+        if case .seq(let seq)? = self.before { to = seq - 1 }
+        var messages: [Message] = []
+        while from <= to, messages.count <= self.limit {
+            let page = try await source.read(from: from, to: to, newestFirst: !forward)
+            for event in page.events where EventType.messages.contains(event.type) && self.contains(event) {
+                if let message = Message(event) { messages.append(message) }
+                if messages.count > self.limit { break }
+            }
+            guard let last = page.events.last?.seq else { break }
+            if forward { from = last + 1 } else { to = last - 1 }
+            if forward ? last >= page.head : last <= page.oldest { break }
+        }
+        let hasMore = messages.count > self.limit
+        if hasMore { messages.removeLast() }
+        return (forward ? messages.reversed() : messages, hasMore)
+    }
+
+    private func contains(_ event: Event) -> Bool {
+        if case .time(let time)? = self.before, event.at >= time { return false }
+        if case .time(let time)? = self.after, event.at <= time { return false }
+        return true
+    }
+}
+
+/// Picks a page of events from a log.
+struct EventPager {
+    let after: Int?
+    let before: Int?
+    let limit: Int
+    let types: Set<String>?
+
+    func page(of source: some LogSource) async throws(StoreError) -> EventPage {
+        let backward = self.before != nil && self.after == nil
+        var from = max(0, self.after ?? 0) + 1
+        var to = self.before.map { $0 - 1 } ?? Int.max
+        var events: [Event] = []
+        var log: LogPage?
+        repeat {
+            let page = try await source.read(from: from, to: max(to, from), newestFirst: backward)
+            log = page
+            guard from <= to else { break }
+            for event in page.events where self.types?.contains(event.type) ?? true {
+                events.append(event)
+                if events.count > self.limit { break }
+            }
+            guard let last = page.events.last?.seq else { break }
+            if backward { to = last - 1 } else { from = last + 1 }
+            if backward ? last <= page.oldest : last >= page.head { break }
+        } while from <= to && events.count <= self.limit
+        let hasMore = events.count > self.limit
+        if hasMore { events.removeLast() }
+        return EventPage(
+            events: backward ? events.reversed() : events, hasMore: hasMore, head: log?.head ?? 0, epoch: log?.epoch ?? "")
+    }
+}

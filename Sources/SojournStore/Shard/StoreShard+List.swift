@@ -1,0 +1,132 @@
+package import SojournCore
+import SojournRedis
+
+/// Which live sessions to list.
+package struct SessionFilter: Sendable {
+    /// Only those of this agent.
+    package var agentID: String?
+    /// Only those of this user.
+    package var userID: String?
+    /// Only those with this status.
+    package var status: SessionStatus?
+
+    /// A filter.
+    package init(agentID: String? = nil, userID: String? = nil, status: SessionStatus? = nil) {
+        self.agentID = agentID
+        self.userID = userID
+        self.status = status
+    }
+
+    func admits(_ session: Session) -> Bool {
+        (self.agentID == nil || session.agentID == self.agentID) && (self.userID == nil || session.userID == self.userID)
+            && (self.status == nil || session.status == self.status)
+    }
+}
+
+extension StoreShard {
+    /// How many ids a page may look at before it is given short.
+    private static let scanned = 1000
+
+    /// Lists live sessions, newest first: a merge of the partitions' indexes.
+    ///
+    /// - Parameter cursor: where the page before ended, `createdAt.id`.
+    package func list(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> SessionList {
+        var merge = try await self.openMerge(filter, limit: limit, cursor: cursor)
+        let counts = try await self.counts()
+        var sessions: [Session] = []
+        var looked = 0
+        var last: IndexEntry?
+        var ended = false
+        while sessions.count < limit, looked < Self.scanned, !ended {
+            // One batch of reads for as many entries as the page still wants.
+            var batch: [IndexEntry] = []
+            while batch.count < limit - sessions.count, looked < Self.scanned {
+                guard let entry = try await merge.next(self) else {
+                    ended = true
+                    break
+                }
+                batch.append(entry)
+                looked += 1
+            }
+            let read = await self.read(entries: batch)
+            for (entry, session) in zip(batch, read) {
+                last = entry
+                if let session, filter.admits(session) { sessions.append(session) }
+            }
+        }
+        let more = ended ? false : try await merge.next(self) != nil
+        return SessionList(
+            sessions: sessions, nextCursor: more ? last.map { "\($0.createdAt).\($0.id)" } : nil, total: merge.total,
+            counts: counts)
+    }
+
+    private func openMerge(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> IndexMerge {
+        var before = "+inf"
+        var id = ""
+        if let cursor {
+            let halves = cursor.split(separator: ".", maxSplits: 1)
+            guard halves.count == 2, Int64(halves[0]) != nil, SessionID(halves[1]) != nil else {
+                throw .validation("Invalid pagination parameter 'cursor': Must be a cursor of this list", field: "cursor")
+            }
+            (before, id) = (String(halves[0]), String(halves[1]))
+        }
+        let indexes = (0..<self.keyspace.partitions).map { partition in
+            if let user = filter.userID { return self.keyspace.user(partition, user) }
+            if let agent = filter.agentID { return self.keyspace.agent(partition, agent) }
+            return self.keyspace.all(partition)
+        }
+        var merge = IndexMerge(indexes: indexes, chunk: max(2, limit / 16))
+        try await merge.open(self, before: before, id: id)
+        return merge
+    }
+
+    private func read(entries: [IndexEntry]) async -> [Session?] {
+        var sessions = [Session?](repeating: nil, count: entries.count)
+        await self.concurrently(entries.indices) { place in
+            if let id = self.keyspace.sessionID(entries[place].id), case .live(let session)? = try? await self.read(id) {
+                sessions[place] = session
+            }
+        }
+        return sessions
+    }
+
+    /// Counts the store's sessions, over all partitions.
+    package func counts(soon: Int64 = 300_000) async throws(StoreError) -> StoreCounts {
+        var live = 0
+        var ended = 0
+        var expiring = 0
+        var failure: StoreError?
+        await self.concurrently(0..<self.keyspace.partitions) { partition in
+            do {
+                let answer = try await self.call(
+                    self.scripts.stats,
+                    keys: [
+                        self.keyspace.all(partition), self.keyspace.arc(partition), self.keyspace.due(partition),
+                        self.keyspace.clock(partition),
+                    ], args: [.integer(Int(soon))])
+                live += answer.first?.int ?? 0
+                ended += answer.dropFirst().first?.int ?? 0
+                expiring += answer.dropFirst(2).first?.int ?? 0
+            } catch {
+                failure = error as? StoreError ?? .unexpected
+            }
+        }
+        if let failure { throw failure }
+        return StoreCounts(live: live, ended: ended, expiringSoon: expiring)
+    }
+
+    /// One page of one index.
+    func indexPage(_ index: String, before: String, id: String, limit: Int) async throws(StoreError) -> IndexPage {
+        let answer = try await self.call(
+            self.scripts.list, keys: [index], args: [.string(before), .string(id), .integer(limit)])
+        guard let total = answer.first?.int else { throw self.malformed("list") }
+        var entries: [IndexEntry] = []
+        for place in stride(from: 1, to: answer.count - 1, by: 2) {
+            guard let id = answer[place].string, let score = answer[place + 1].string.flatMap({ Int64($0) }) else {
+                throw self.malformed("list")
+            }
+            entries.append(IndexEntry(createdAt: score, id: id))
+        }
+        return IndexPage(total: total, entries: entries)
+    }
+}

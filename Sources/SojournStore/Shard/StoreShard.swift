@@ -1,0 +1,99 @@
+package import SojournArchive
+package import SojournCore
+package import SojournLoop
+package import SojournRedis
+
+/// One loop's part of a store: its Redis connections, its subscriptions, and the operations on sessions.
+///
+/// Loop-confined. Every operation is one script call, or a few for reads; it answers with values.
+package final class StoreShard {
+    package let loop: EventLoop
+    package let configuration: StoreConfiguration
+    package let redis: RedisConnection
+    package let log: Log
+    /// The archive of this node, if it is an archivist.
+    package let archive: Archive?
+    package let feed: Feed
+    let keyspace: Keyspace
+    let scripts: Scripts
+    let clock = ServerClock()
+    /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
+    var archiving = true
+
+    /// A shard; it connects when it is started.
+    package init(loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log) {
+        self.loop = loop
+        self.configuration = configuration
+        self.archive = archive
+        self.log = log
+        self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
+        self.scripts = Scripts(testClock: configuration.testClock)
+        var options = RedisOptions()
+        options.user = configuration.user
+        options.password = configuration.password
+        options.database = configuration.database
+        options.clientName = "sojourn-\(configuration.nodeName)"
+        options.commandTimeoutMs = configuration.commandTimeout
+        options.scripts = self.scripts.all
+        self.redis = RedisConnection(loop: loop, endpoint: configuration.endpoint, options: options, log: log)
+        let subscriber = RedisSubscriber(loop: loop, endpoint: configuration.endpoint, options: options, log: log)
+        self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
+        self.feed.reader = { [unowned self] id, from in await self.logStretch(id, from: from) }
+        self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
+    }
+
+    /// Connects, and agrees with the keyspace on schema, partitions and archive mode.
+    ///
+    /// - Throws: ``StoreError`` with a sentence for the person who starts the node.
+    package func start() async throws(StoreError) {
+        self.redis.start()
+        let archiveMode: String
+        switch self.configuration.archiving {
+        case nil: archiveMode = ""
+        case true?: archiveMode = "archive"
+        case false?: archiveMode = "none"
+        }
+        let answer = try await self.call(
+            self.scripts.meta, keys: [self.keyspace.meta],
+            args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(archiveMode)])
+        try Schema.check(
+            schema: answer.first?.string, partitions: answer.dropFirst().first?.string, keyspace: self.keyspace)
+        self.archiving = answer.dropFirst(2).first?.string != "none"
+        // Ids need an idea of Redis time before the first session is made.
+        _ = try await self.call(
+            self.scripts.tick, keys: [self.keyspace.due(0), self.keyspace.clock(0)],
+            args: [.integer(Int(self.configuration.outageThreshold)), .integer(Int(self.configuration.outageHold)), .integer(0)],
+            timed: true)
+        let probe = self.keyspace.probe("\(self.configuration.nodeName):\(self.loop.name)")
+        self.feed.start(probeChannel: probe) { [unowned self] nonce in
+            _ = try? await self.redis.send(["SPUBLISH", .string(probe), .string(nonce)], kind: .read)
+        }
+    }
+
+    /// Closes the connections; what is in flight fails.
+    package func close() {
+        self.feed.close()
+        self.redis.close()
+    }
+}
+
+/// The version of what lies in Redis, major.minor. Only another major is refused: fields are only added.
+enum Schema {
+    static let version = "1.0"
+
+    static func check(schema: String?, partitions: String?, keyspace: Keyspace) throws(StoreError) {
+        let theirs = schema ?? "nothing"
+        guard theirs.split(separator: ".").first == Self.version.split(separator: ".").first else {
+            throw StoreError(
+                .storeUnavailable,
+                "the keyspace '\(keyspace.namespace)' has schema \(theirs), this node speaks \(Self.version): "
+                    + "start a node of that version, or use another --namespace")
+        }
+        guard partitions == String(keyspace.partitions) else {
+            throw StoreError(
+                .storeUnavailable,
+                "the keyspace '\(keyspace.namespace)' was made with \(partitions ?? "no") partitions, this node is set "
+                    + "to \(keyspace.partitions): start it with --partitions \(partitions ?? "256")")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import SojournCore
+import SojournLoop
+import SojournRedis
+
+/// This node's entry among the live nodes, renewed every second, and the others it sees there.
+///
+/// Loop-confined. A node that is silent for ``silence`` counts as gone.
+final class Registry {
+    static let interval = 1_000
+    static let silence = 5_000
+
+    private let shard: StoreShard
+    private let key: String
+    private let name: String
+    /// The live entries, as last seen; empty before the first answer.
+    private(set) var live: [String] = []
+    /// The partitions of this node, among the live ones.
+    private(set) var partitions: [Int]
+    private var isRunning = false
+
+    init(shard: StoreShard, key: String, name: String) {
+        self.shard = shard
+        self.key = key
+        self.name = name
+        // Until the registry answers, everything is ours: the scripts re-check, so this does no harm.
+        self.partitions = Array(0..<shard.keyspace.partitions)
+    }
+
+    func start() {
+        self.isRunning = true
+        self.shard.loop.spawn { [weak self] in
+            while let self, self.isRunning {
+                await self.renew()
+                await self.shard.loop.sleep(milliseconds: Self.interval)
+            }
+        }
+    }
+
+    private func renew() async {
+        guard
+            let answer = try? await self.shard.call(
+                self.shard.scripts.register, keys: [self.key], args: [.string(self.name), .integer(Self.silence)])
+        else { return }
+        let live = answer.compactMap(\.string).sorted()
+        guard live != self.live else { return }
+        self.live = live
+        self.partitions = Rendezvous.partitions(of: self.name, among: live, count: self.shard.keyspace.partitions)
+        self.shard.log(
+            .info, "the live members changed; partitions are shared out anew",
+            [
+                "registry": self.key, "members": live.joined(separator: ","),
+                "partitions": String(self.partitions.count),
+            ])
+    }
+
+    /// Leaves, so that the others take over at once.
+    func stop() async {
+        self.isRunning = false
+        _ = try? await self.shard.redis.send(["ZREM", .string(self.key), .string(self.name)], kind: .write)
+    }
+}

@@ -1,0 +1,157 @@
+import SojournCore
+import SojournLoop
+import SojournRedis
+
+/// Fires what is due in this node's partitions: warnings, re-armed timers, expiries.
+///
+/// It polls each partition when its next timer is due, after a second at the latest; the scripts decide, so
+/// two sweepers on one partition do no harm, and a sweeper that dies is replaced by the next poll of another.
+/// Loop-confined; one a node.
+final class Sweeper {
+    /// The longest time between two looks at a partition.
+    static let longestWait: Int64 = 1_000
+    /// Due ids that one look may take.
+    static let perLook = 128
+
+    private let shard: StoreShard
+    private let registry: Registry
+    /// When each partition is looked at next, on the monotonic clock.
+    private var nextLook: [Int64]
+    /// Whether a look at the partition is under way.
+    private var isLooking: [Bool]
+    private var timer: LoopTimer?
+    private var isRunning = false
+    private var underWay = 0
+    /// Sessions this node has ended and claimed for its archive.
+    var onClaimed: (EndedSession) -> Void = { _ in }
+    /// Warnings and expiries, and how late they were, in milliseconds.
+    private(set) var warned = 0
+    private(set) var expired = 0
+
+    init(shard: StoreShard, registry: Registry) {
+        self.shard = shard
+        self.registry = registry
+        let now = ServerClock.monotonic()
+        // A random phase, so that the looks at an idle store are spread over the second.
+        self.nextLook = (0..<shard.keyspace.partitions).map { _ in now + Int64.random(in: 0..<250) }
+        self.isLooking = Array(repeating: false, count: shard.keyspace.partitions)
+    }
+
+    func start() {
+        self.isRunning = true
+        self.timer = LoopTimer(loop: self.shard.loop) { [weak self] in self?.look() }
+        self.timer?.start(afterMilliseconds: 0)
+    }
+
+    /// Stops looking and waits for what is under way.
+    func stop() async {
+        self.isRunning = false
+        self.timer?.stop()
+        while self.underWay > 0 { await self.shard.loop.sleep(milliseconds: 5) }
+    }
+
+    /// Looks at everything at once; the test clock has moved.
+    func hurry() {
+        let now = ServerClock.monotonic()
+        for partition in self.nextLook.indices { self.nextLook[partition] = now }
+        self.timer?.start(afterMilliseconds: 0)
+    }
+
+    private func look() {
+        guard self.isRunning else { return }
+        let now = ServerClock.monotonic()
+        var earliest = now + Self.longestWait
+        for partition in self.registry.partitions where !self.isLooking[partition] {
+            if self.nextLook[partition] <= now {
+                self.isLooking[partition] = true
+                self.underWay += 1
+                self.shard.loop.spawn { await self.look(at: partition) }
+            } else {
+                earliest = min(earliest, self.nextLook[partition])
+            }
+        }
+        self.timer?.start(afterMilliseconds: Int(max(1, earliest - now)))
+    }
+
+    private func look(at partition: Int) async {
+        var wait = Self.longestWait
+        defer {
+            self.nextLook[partition] = ServerClock.monotonic() + wait
+            self.isLooking[partition] = false
+            self.underWay -= 1
+            if self.isRunning { self.rearm(self.nextLook[partition]) }
+        }
+        let configuration = self.shard.configuration
+        guard
+            let answer = try? await self.shard.call(
+                self.shard.scripts.tick,
+                keys: [self.shard.keyspace.due(partition), self.shard.keyspace.clock(partition)],
+                args: [
+                    .integer(Int(configuration.outageThreshold)), .integer(Int(configuration.outageHold)), .integer(Self.perLook),
+                ], timed: true), answer.count == 4
+        else { return }
+        if let gap = answer[3].int, gap != 0 { self.tellOutage(partition, gap: gap) }
+        let ids = (answer[2].array ?? []).compactMap { $0.string.flatMap { SessionID($0) } }
+        await self.shard.concurrently(ids) { await self.fire($0) }
+        if ids.count == Self.perLook {
+            wait = 0
+        } else if let next = answer[1].int, next >= 0 {
+            // At least a few ms, so that timers that are dense in time are taken together.
+            wait = min(Self.longestWait, max(5, Int64(next)))
+        }
+    }
+
+    private func rearm(_ at: Int64) {
+        let wait = at - ServerClock.monotonic()
+        if wait < Self.longestWait { self.timer?.start(afterMilliseconds: Int(max(0, min(wait, self.untilNext())))) }
+    }
+
+    private func untilNext() -> Int64 {
+        let now = ServerClock.monotonic()
+        var earliest = now + Self.longestWait
+        for partition in self.registry.partitions where !self.isLooking[partition] {
+            earliest = min(earliest, self.nextLook[partition])
+        }
+        return max(0, earliest - now)
+    }
+
+    private func fire(_ id: SessionID) async {
+        let shard = self.shard
+        let keys = shard.keyspace.keys(of: id)
+        do {
+            let answer = try await shard.call(
+                shard.scripts.fire, keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel],
+                args: [.string(id.text), shard.replid])
+            switch answer.first?.int {
+            case 2: self.warned += 1
+            case 3:
+                guard answer.count == 4 else { throw shard.malformed("fire") }
+                guard
+                    let ended = try await shard.end(
+                        id, reason: .expired, identity: answer[2].bytes, keyHash: answer[3].bytes, claiming: true)
+                else { return }
+                self.expired += 1
+                if ended.claim != nil { self.onClaimed(ended) }
+            default: break
+            }
+        } catch {
+            // The entry in `due` stays; the next look takes it again.
+            shard.log(.debug, "a timer could not be fired; it is tried again", ["session.id": id.text, "error": "\(error)"])
+        }
+    }
+
+    private var toldOutage: Int64 = 0
+
+    /// Says once, not once a partition, that sessions live on after an outage.
+    private func tellOutage(_ partition: Int, gap: Int) {
+        let now = ServerClock.monotonic()
+        guard now - self.toldOutage > 10_000 else { return }
+        self.toldOutage = now
+        self.shard.log(
+            .warning, "no node swept for longer than the outage threshold; sessions get a grace before they expire",
+            [
+                "outage.ms": String(gap), "hold.ms": String(self.shard.configuration.outageHold),
+                "partition": String(partition),
+            ])
+    }
+}
