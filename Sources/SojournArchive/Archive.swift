@@ -50,6 +50,9 @@ public final class Archive: Sendable {
         await self.thread.stop()
     }
 
+    /// Calls the archive's thread has not begun with.
+    var waiting: Int { self.thread.waiting }
+
     /// Runs `body` on the archive's thread, outside a transaction.
     func read<Answer: Sendable>(
         _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer

@@ -72,6 +72,9 @@ import SojournLoop
         if accepted { unsafe sem_post(self.wake) } else { job.fail(self.closed) }
     }
 
+    /// Jobs the thread has not begun.
+    var waiting: Int { self.shared.withLock { $0.jobs.count } }
+
     /// Asks the thread to end after the jobs it has, without waiting.
     func requestStop() {
         self.shared.withLock { $0.stopping = true }

@@ -93,7 +93,8 @@ public struct Transcript: Sendable, Hashable {
         let first = self.header.head - self.events.count + 1
         guard first >= 1 else { return "it has \(self.events.count) events, but its head is \(self.header.head)" }
         for (offset, event) in self.events.enumerated() where event.seq != first + offset {
-            return "seq \(first + offset) was expected before head \(self.header.head), but \(event.seq) came"
+            return "it has \(self.events.count) events up to head \(self.header.head), so seq \(first + offset) was "
+                + "expected where \(event.seq) stands"
         }
         return nil
     }
