@@ -1,0 +1,89 @@
+public import SojournCore
+
+/// The SQLite file in which the transcripts of ended sessions are kept for ever.
+///
+/// A session comes in two steps. ``prepare(_:)`` puts it on disk; ``settle(_:)`` says, after Redis has
+/// accepted or refused the acknowledgement, whether this file has the only copy. Readers see committed
+/// hand-overs and nothing else, so each event of each ended session is served exactly once, whatever crashes
+/// between the steps.
+///
+///     prepare ──> prepared ──committed──> committed (served) ──> replaced by a later committed one
+///                    │ │                      ^
+///                    │ └──quarantine──> quarantined (kept, counted, never served)
+///                    └──discarded──> gone
+///
+/// A session that is handed over again stays served as it was until the new hand-over commits. Then, in one
+/// transaction, the new one takes its place; what the old one had from the first event that differs moves
+/// to the lost events.
+///
+/// All SQLite work runs on one thread of the archive's own; calls wait for it without blocking theirs. A call
+/// that throws has changed nothing. A file has one archivist: a second open is refused at once.
+public final class Archive: Sendable {
+    /// The archivist's id: 16 hexadecimal digits, made with the file and kept in it.
+    public let id: String
+    /// The file.
+    public let path: String
+    let log: Log
+    private let thread: ArchiveThread
+
+    /// Opens the archive at `path`, or creates it in a folder that exists; brings an older file up to date.
+    ///
+    /// - Throws: `.locked` when another archivist has the file, `.notADatabase`, `.foreign`, `.newerSchema`
+    ///   and `.corrupt` when it is not a file for this program, `.readOnly`, `.cannotOpen`, `.full` and `.io`
+    ///   when the system refuses.
+    public static func open(path: String, log: Log) async throws(ArchiveError) -> Archive {
+        try await Archive(path: path, log: log, migrations: Schema.migrations)
+    }
+
+    init(path: String, log: Log, migrations: [Migration]) async throws(ArchiveError) {
+        self.path = path
+        self.log = log
+        (self.thread, self.id) = try await ArchiveThread.start(path: path, migrations: migrations)
+        log(.info, "the archive is open", ["archive.path": path, "archive.id": self.id])
+    }
+
+    deinit { self.thread.abandon() }
+
+    /// Finishes what was asked before, closes the file and releases it. Later calls throw `.closed`; closing
+    /// again does nothing.
+    public func close() async {
+        await self.thread.stop()
+    }
+
+    /// Calls the archive's thread has not begun with.
+    var waiting: Int { self.thread.waiting }
+
+    /// Runs `body` on the archive's thread, outside a transaction.
+    func read<Answer: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
+    ) async throws(ArchiveError) -> Answer {
+        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Answer, ArchiveError>, Never>) in
+            self.thread.enqueue(
+                .read(
+                    run: { connection in
+                        do throws(ArchiveError) {
+                            continuation.resume(returning: .success(try body(connection)))
+                        } catch {
+                            continuation.resume(returning: .failure(error))
+                        }
+                    },
+                    fail: { continuation.resume(returning: .failure($0)) }))
+        }.get()
+    }
+
+    /// Runs `body` on the archive's thread in a transaction, which others that wait may share. When that
+    /// one fails `body` runs again, so it must do nothing but SQL.
+    func write<Answer: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
+    ) async throws(ArchiveError) -> Answer {
+        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Answer, ArchiveError>, Never>) in
+            self.thread.enqueue(
+                .write(
+                    run: { connection throws(ArchiveError) in
+                        let answer = try body(connection)
+                        return { continuation.resume(returning: .success(answer)) }
+                    },
+                    fail: { continuation.resume(returning: .failure($0)) }))
+        }.get()
+    }
+}

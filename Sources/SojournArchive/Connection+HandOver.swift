@@ -1,0 +1,179 @@
+/// A hand-over that is in the file already.
+private struct Stored {
+    let handover: Int64
+    let token: HandoverToken
+    let state: String
+
+    init(_ row: Statement) {
+        self.handover = row.integer(0)
+        self.token = HandoverToken(major: row.integer(1), random: row.text(2))
+        self.state = row.text(3)
+    }
+}
+
+extension Connection {
+    private func handovers(of id: String) throws(ArchiveError) -> [Stored] {
+        try self.statement("SELECT handover, token_major, token_random, state FROM sessions WHERE id = ?")
+            .all(id, read: Stored.init)
+    }
+
+    // MARK: Prepare
+
+    /// Writes one hand-over as prepared. It takes the place of an unsettled one of the same session, but leaves
+    /// a committed one alone. Adds to `lost` how many events became lost.
+    func prepare(_ transcript: Transcript, now: Int64, lost: inout Int) throws(ArchiveError) -> PrepareResult {
+        if let flaw = transcript.flaw { return .incomplete(flaw) }
+        let stored = try self.handovers(of: transcript.header.id)
+        if stored.contains(where: { $0.state == "committed" && $0.token == transcript.token }) {
+            return .alreadyCommitted
+        }
+        // A quarantined one must not refuse what Redis still has.
+        let newest = stored.filter { $0.state != "quarantined" }.max { $0.token.major < $1.token.major }
+        if let newest, newest.token.major > transcript.token.major { return .stale(stored: newest.token) }
+
+        let unsettled = stored.filter {
+            $0.state == "prepared" || ($0.state == "quarantined" && $0.token == transcript.token)
+        }
+        for old in unsettled {
+            // Out of the way of the new row, which may have the same token; gone a few lines below.
+            try self.run("UPDATE sessions SET state = 'quarantined' WHERE handover = ?", old.handover)
+        }
+        let handover = try self.insert(transcript, now: now)
+        for old in unsettled {
+            lost += try self.replace(old, by: handover, of: transcript.header, token: transcript.token, now: now)
+        }
+        return .prepared
+    }
+
+    private func insert(_ transcript: Transcript, now: Int64) throws(ArchiveError) -> Int64 {
+        let header = transcript.header
+        try self.run(
+            """
+            INSERT INTO sessions (id, agent, user, key, created_at, ended_at, reason, head, state, token_major,
+                token_random, info, event_count, bytes, archived_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?, ?, ?, ?, ?, ?)
+            """,
+            header.id, header.agent, header.user, header.key, header.createdAt, header.endedAt,
+            header.reason.rawValue, header.head, transcript.token.major, transcript.token.random, transcript.info,
+            transcript.events.count, transcript.events.reduce(0) { $0 + $1.body.count }, now)
+        let handover = self.lastInserted
+        let insert = try self.statement(
+            "INSERT INTO events (handover, seq, epoch, at, type, body) VALUES (?, ?, ?, ?, ?, ?)")
+        for event in transcript.events {
+            try insert.run(handover, event.seq, event.epoch, event.at, event.type, event.body)
+        }
+        return handover
+    }
+
+    /// Lets the hand-over `new` take the place of `old`: what came before the first event of `new` goes over to
+    /// it, what stands in `old` from the first event that differs becomes lost, and `old` is deleted. Returns how
+    /// many became lost.
+    private func replace(
+        _ old: Stored, by new: Int64, of header: SessionHeader, token: HandoverToken, now: Int64
+    ) throws(ArchiveError) -> Int {
+        let first =
+            try self.integer("SELECT seq FROM events WHERE handover = ? ORDER BY seq LIMIT 1", new)
+            ?? Int64(header.head) + 1
+        let difference = try self.integer(
+            """
+            SELECT o.seq FROM events o LEFT JOIN events n ON n.handover = ? AND n.seq = o.seq
+            WHERE o.handover = ? AND o.seq >= ?
+                AND (n.seq IS NULL OR n.epoch <> o.epoch OR n.type <> o.type OR n.at <> o.at OR n.body <> o.body)
+            ORDER BY o.seq LIMIT 1
+            """, new, old.handover, first)
+        var lost = 0
+        if let difference {
+            try self.run(
+                """
+                INSERT INTO lost_events
+                SELECT ?, seq, epoch, at, type, body, ?, ?, ?, ?, ? FROM events
+                WHERE handover = ? AND seq >= ? ORDER BY seq
+                """, header.id, old.token.major, old.token.random, now, token.major, token.random, old.handover,
+                difference
+            )
+            lost = self.changes
+        }
+        try self.run("UPDATE events SET handover = ? WHERE handover = ? AND seq < ?", new, old.handover, first)
+        if self.changes > 0 {
+            try self.run(
+                """
+                UPDATE sessions SET (event_count, bytes) =
+                    (SELECT count(*), sum(length(body)) FROM events WHERE handover = sessions.handover)
+                WHERE handover = ?
+                """, new)
+        }
+        try self.run("DELETE FROM sessions WHERE handover = ?", old.handover)
+        return lost
+    }
+
+    // MARK: Settle
+
+    /// Commits or deletes one hand-over. Adds to `lost` how many events became lost.
+    func settle(_ settlement: Settlement, now: Int64, lost: inout Int) throws(ArchiveError) -> SettleResult {
+        let stored = try self.handovers(of: settlement.id)
+        let own = stored.filter { $0.token == settlement.token }
+        guard let this = own.first(where: { $0.state == "committed" }) ?? own.first else { return .unknown }
+        switch (settlement.outcome, this.state) {
+        case (.committed, "committed"):
+            return .committed
+        case (.discarded, "prepared"):
+            try self.run("DELETE FROM sessions WHERE handover = ?", this.handover)
+            return .discarded
+        case (.discarded, _):
+            return .unknown
+        case (.committed, _):
+            if let served = stored.first(where: { $0.state == "committed" }) {
+                if served.token.major > this.token.major { return .stale }
+                guard let header = try self.header(of: this.handover) else { return .unknown }
+                lost += try self.replace(served, by: this.handover, of: header, token: this.token, now: now)
+            }
+            try self.run("UPDATE sessions SET state = 'committed' WHERE handover = ?", this.handover)
+            return .committed
+        }
+    }
+
+    private func header(of handover: Int64) throws(ArchiveError) -> SessionHeader? {
+        try self.statement("SELECT \(SessionHeader.columns) FROM sessions WHERE handover = ?")
+            .first(handover, read: SessionHeader.init)
+    }
+
+    // MARK: What is not served
+
+    /// Takes the prepared hand-overs of these sessions aside; the number found.
+    func quarantine(_ ids: [String]) throws(ArchiveError) -> Int {
+        var count = 0
+        for id in ids {
+            try self.run("UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state = 'prepared'", id)
+            count += self.changes
+        }
+        return count
+    }
+
+    /// The hand-overs in one of the two states that are not served, oldest first.
+    func unserved(_ state: String) throws(ArchiveError) -> [PreparedSession] {
+        try self.statement(
+            """
+            SELECT \(SessionHeader.columns), token_major, token_random, event_count, archived_at
+            FROM sessions WHERE state = ? ORDER BY handover
+            """
+        ).all(state) { row in
+            PreparedSession(
+                header: SessionHeader(row), token: HandoverToken(major: row.integer(8), random: row.text(9)),
+                eventCount: row.int(10), archivedAt: row.integer(11))
+        }
+    }
+
+    /// The replaced events of one session, in the order they were replaced.
+    func lostEvents(of id: String) throws(ArchiveError) -> [LostEvent] {
+        try self.statement(
+            """
+            SELECT seq, epoch, at, type, body, token_major, token_random, replaced_at, replaced_major, replaced_random
+            FROM lost_events WHERE session = ? ORDER BY replaced_at, rowid
+            """
+        ).all(id) { row in
+            LostEvent(
+                event: TranscriptEvent(row), token: HandoverToken(major: row.integer(5), random: row.text(6)),
+                replacedBy: HandoverToken(major: row.integer(8), random: row.text(9)), replacedAt: row.integer(7))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/// One step of the file's history. A step that is released is never changed; a new one is added.
+struct Migration: Sendable {
+    /// Counts breaking changes: a program refuses a file with a greater one than it knows.
+    let major: Int64
+    /// Counts additions that an older program can ignore.
+    let minor: Int64
+    let script: String
+
+    /// What `user_version` holds after this step.
+    var version: Int64 { self.major * 1_000 + self.minor }
+}
+
+/// What an archive file looks like.
+///
+/// A *hand-over* is one row of `sessions` with its `events`. A session may have several: at most one is
+/// committed, which is what readers see, and at most one is prepared. The hand-over's number is a small integer that
+/// grows, so events are always inserted at the right edge of both trees. Measured against a text session id as
+/// key: inserts 1.3 to 2 times as fast, files up to a fifth smaller; against WITHOUT ROWID: the same for events of
+/// 300 bytes, but twice the speed and half the size at 1,500 (an index page keeps at most 1,002 bytes of a row).
+enum Schema {
+    /// "Sojo", so that `file` and we ourselves can tell an archive from any other database.
+    static let application: Int64 = 0x536f_6a6f
+
+    static let migrations = [
+        Migration(
+            major: 1, minor: 0,
+            script: """
+                CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+                CREATE TABLE sessions (
+                    handover INTEGER PRIMARY KEY,
+                    id TEXT NOT NULL,
+                    agent TEXT NOT NULL,
+                    user TEXT NOT NULL,
+                    key TEXT,
+                    created_at INTEGER NOT NULL,
+                    ended_at INTEGER NOT NULL,
+                    reason TEXT NOT NULL CHECK (reason IN ('expired', 'ended', 'archived')),
+                    head INTEGER NOT NULL,
+                    state TEXT NOT NULL CHECK (state IN ('prepared', 'committed', 'quarantined')),
+                    token_major INTEGER NOT NULL,
+                    token_random TEXT NOT NULL,
+                    info BLOB NOT NULL,
+                    event_count INTEGER NOT NULL,
+                    bytes INTEGER NOT NULL,
+                    archived_at INTEGER NOT NULL
+                );
+                CREATE INDEX sessions_by_id ON sessions (id);
+                CREATE INDEX sessions_by_state ON sessions (state, event_count, bytes);
+                CREATE UNIQUE INDEX sessions_prepared ON sessions (id) WHERE state = 'prepared';
+                CREATE UNIQUE INDEX sessions_served ON sessions (id) WHERE state = 'committed';
+                CREATE INDEX sessions_by_end ON sessions (ended_at, id) WHERE state = 'committed';
+                CREATE INDEX sessions_by_agent ON sessions (agent, ended_at, id) WHERE state = 'committed';
+                CREATE INDEX sessions_by_user ON sessions (user, ended_at, id) WHERE state = 'committed';
+
+                CREATE TABLE events (
+                    handover INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+                    seq INTEGER NOT NULL,
+                    epoch TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    type TEXT NOT NULL,
+                    body BLOB NOT NULL,
+                    PRIMARY KEY (handover, seq)
+                );
+
+                CREATE TABLE lost_events (
+                    session TEXT NOT NULL,
+                    seq INTEGER NOT NULL,
+                    epoch TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    type TEXT NOT NULL,
+                    body BLOB NOT NULL,
+                    token_major INTEGER NOT NULL,
+                    token_random TEXT NOT NULL,
+                    replaced_at INTEGER NOT NULL,
+                    replaced_major INTEGER NOT NULL,
+                    replaced_random TEXT NOT NULL
+                );
+                CREATE INDEX lost_events_by_session ON lost_events (session, replaced_at, seq);
+                """)
+    ]
+}
