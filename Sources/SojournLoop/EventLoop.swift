@@ -81,6 +81,7 @@ import Synchronization
 
     // MARK: Executor
 
+    /// Takes a job of a task whose executor is this loop; the runtime calls it, on any thread.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         let mustWake = self.shared.withLock { shared -> Bool in
@@ -92,9 +93,9 @@ import Synchronization
         if mustWake { eventfd_write(self.wake, 1) }
     }
 
-    /// Whether the caller is on this loop's thread.
     // Never inlined: `pthread_self` is a const function to the optimizer, which would reuse the value it
     // read before a task hopped here.
+    /// Whether the caller is on this loop's thread.
     @inline(never) public var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     /// Stops the process with a sentence when the caller is on another thread.
