@@ -40,7 +40,15 @@ public struct RawEvent: Sendable, Equatable {
     public var id: String?
     public var data: String?
     /// Comment lines before or in the event.
-    public var comments: [String] = []
+    public var comments: [String]
+
+    /// An event of these fields.
+    public init(event: String? = nil, id: String? = nil, data: String? = nil, comments: [String] = []) {
+        self.event = event
+        self.id = id
+        self.data = data
+        self.comments = comments
+    }
 }
 
 /// A blocking HTTP client on a bare socket, for tests: it sends any bytes and reads what comes. Every read has a
@@ -85,7 +93,7 @@ public final class RawHTTP {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
-                Glibc.send(self.descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, CInt(MSG_NOSIGNAL.rawValue))
+                Glibc.send(self.descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, CInt(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw RawHTTPError.send(errno) }
             sent += count
