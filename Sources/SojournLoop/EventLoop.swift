@@ -15,14 +15,19 @@ import Synchronization
 /// Each pass of the loop polls the descriptors once, runs their callbacks, then runs at most
 /// ``batch`` jobs, then what ``atEndOfTick(_:)`` collected (so that everything written during one pass
 /// leaves in one system call).
-@safe public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+///
+/// It is a task executor only. A serial executor's jobs would have to run as such, and then each return of a
+/// task from an actorless `await` costs a trip through the queue; with plain objects there is nobody to serve.
+@safe public final class EventLoop: TaskExecutor, @unchecked Sendable {
     // Why unchecked: `base`, `wakeEvent`, `endOfTick` and `backlog` are touched only by the loop's thread
     // (each entry checks), or before it starts, or after it was joined. The rest is locked or atomic.
 
     /// What any thread may touch.
     private struct Shared: ~Copyable {
         var jobs: [UnownedJob] = []
-        /// True while the loop is sure to look at `jobs` again before it sleeps.
+        /// What ``execute(_:)`` handed over; unlike a job it may be dropped once the loop has stopped.
+        var calls: [@Sendable () -> Void] = []
+        /// True while the loop is sure to look at `jobs` and `calls` again before it sleeps.
         var willLook = true
         var stopping = false
     }
@@ -37,6 +42,8 @@ import Synchronization
     private let wake: CInt
     private var wakeEvent: OpaquePointer?
     private var endOfTick: [() -> Void] = []
+    /// Swift jobs run so far, on this thread; the tests count hops with it.
+    private(set) var jobsRun = 0
     /// The thread; zero until it runs. Atomic because any thread may ask.
     private let thread = Atomic<UInt>(0)
     private let join = Locked<pthread_t?>(nil)
@@ -44,7 +51,9 @@ import Synchronization
     /// Starts a loop on a thread of its own. It runs until ``stop()``.
     public init(name: String) {
         self.name = name
-        guard let config = unsafe event_config_new() else { preconditionFailure("libevent: no memory for a configuration") }
+        guard let config = unsafe event_config_new() else {
+            preconditionFailure("libevent: no memory for a configuration")
+        }
         // One thread only ever touches this base; cross-thread wake-ups come through the eventfd.
         _ = unsafe event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
         guard let base = unsafe event_base_new_with_config(config) else {
@@ -55,7 +64,11 @@ import Synchronization
         self.wake = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
         precondition(self.wake >= 0, "the system refused an eventfd for event loop \(name): errno \(errno)")
         unsafe self.wakeEvent = event_new(
-            base, self.wake, Int16(EV_READ | EV_PERSIST), { fd, _, _ in var count: UInt64 = 0; unsafe eventfd_read(fd, &count) }, nil)
+            base, self.wake, Int16(EV_READ | EV_PERSIST),
+            { fd, _, _ in
+                var count: UInt64 = 0
+                unsafe eventfd_read(fd, &count)
+            }, nil)
         unsafe event_add(self.wakeEvent, nil)
         self.startThread()
     }
@@ -89,8 +102,6 @@ import Synchronization
         precondition(self.isCurrent, "an object of event loop \(self.name) was used on another thread")
     }
 
-    public func isIsolatingCurrentContext() -> Bool? { self.isCurrent }
-
     // MARK: Doors
 
     /// The libevent base, for code on the loop.
@@ -109,12 +120,30 @@ import Synchronization
     /// Runs `body` on the loop, from anywhere, and returns its answer.
     @concurrent
     public func run<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        try await withTaskExecutorPreference(self) { try await body() }
+        try await withTaskExecutorPreference(self) { try await self.call(body) }
     }
 
-    /// Runs `body` on the loop soon, from anywhere.
-    public func execute(_ body: @escaping @Sendable () -> Void) {
-        Task(executorPreference: self) { body() }
+    /// Being `@concurrent`, it begins with a hop to the task's executor; a closure without an `await` would not.
+    @concurrent
+    private func call<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+        self.checkIsolated()
+        return try await body()
+    }
+
+    /// Runs `body` on the loop soon, from anywhere, in the order of the calls.
+    ///
+    /// Returns false, and drops `body`, when the loop has been stopped: an answer that comes too late (of a
+    /// resolver, say) has nobody to go to.
+    @discardableResult
+    public func execute(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let (accepted, mustWake) = self.shared.withLock { shared -> (Bool, Bool) in
+            guard !shared.stopping else { return (false, false) }
+            shared.calls.append(body)
+            defer { shared.willLook = true }
+            return (true, !shared.willLook)
+        }
+        if mustWake { eventfd_write(self.wake, 1) }
+        return accepted
     }
 
     /// Runs `body` once, after the callbacks and jobs of this pass. Loop only.
@@ -141,7 +170,6 @@ import Synchronization
     private func runThread() {
         self.thread.store(UInt(pthread_self()), ordering: .relaxed)
         unsafe sojourn_name_thread(self.name)
-        let serial = unsafe self.asUnownedSerialExecutor()
         let task = unsafe self.asUnownedTaskExecutor()
         var backlog: [UnownedJob] = []
         var next = 0
@@ -149,19 +177,22 @@ import Synchronization
             if next == backlog.count {
                 backlog.removeAll(keepingCapacity: true)
                 next = 0
-                let fresh = self.shared.withLock { shared -> [UnownedJob]? in
-                    let jobs = shared.jobs
+                let (jobs, calls, ended) = self.shared.withLock { shared in
+                    let (jobs, calls) = (shared.jobs, shared.calls)
                     shared.jobs = []
-                    shared.willLook = !jobs.isEmpty
-                    return jobs.isEmpty && shared.stopping ? nil : jobs
+                    shared.calls = []
+                    shared.willLook = !jobs.isEmpty || !calls.isEmpty
+                    return (jobs, calls, jobs.isEmpty && calls.isEmpty && shared.stopping)
                 }
-                guard let fresh else { break }
-                backlog = fresh
+                if ended { break }
+                backlog = jobs
+                for call in calls { call() }
             }
             let end = min(next + Self.batch, backlog.count)
             while next < end {
-                unsafe backlog[next].runSynchronously(isolatedTo: serial, taskExecutor: task)
+                unsafe backlog[next].runSynchronously(on: task)
                 next += 1
+                self.jobsRun += 1
             }
             self.flushTick()
             self.poll(block: next == backlog.count)

@@ -1,4 +1,5 @@
 import CEvent
+import Glibc
 
 /// A one-shot timer of a loop, on the monotonic clock. Loop only.
 ///
