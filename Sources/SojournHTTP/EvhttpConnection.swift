@@ -1,0 +1,307 @@
+import CEvent
+import SojournCore
+import SojournLoop
+
+/// One accepted connection: guards what evhttp reads from it, and keeps its deadlines.
+///
+/// evhttp owns the connection and its parsing. This object looks at each byte as it enters the input buffer,
+/// before evhttp does (an evbuffer callback runs before the read callback), and throws away what evhttp must
+/// not see. It never frees the connection from inside a callback of the connection: that waits for the end
+/// of the loop's pass.
+@safe final class EvhttpConnection {
+    /// What the next bytes are.
+    enum Phase {
+        /// The head of a request, or nothing yet.
+        case head
+        /// A body that evhttp reads.
+        case body
+        /// Nothing: a request is being answered. Later requests may wait in the buffer.
+        case answering
+        /// The body of a request whose method has none.
+        case skipping
+        /// Nothing: a stream is being sent; what comes is thrown away.
+        case streaming
+        /// The rest of a refused request, thrown away until the refusal has left.
+        case refusing
+        /// The same, until the client has read the refusal and closes.
+        case lingering
+        /// Anything; the connection ends with this pass of the loop.
+        case closing
+        case closed
+    }
+
+    /// Bytes a client may send on its open stream.
+    private static let unsolicitedLimit = 64 * 1024
+    /// Milliseconds a refused client may take to read the refusal.
+    private static let lingerMilliseconds = 2000
+
+    let server: EvhttpServer
+    /// Kept alive by a reference of its own until `closed`, so that no use can come too late.
+    let bufferevent: OpaquePointer
+    /// evhttp's side; nil before `attach` and after the end.
+    private(set) var evcon: OpaquePointer?
+    var phase = Phase.head
+    /// When the connection is cut, in monotonic ms; nil is never.
+    var deadline: Int?
+    private(set) var guarded: HeadGuard
+    private var current: EvhttpRequest?
+    /// Bytes given to the guard and what came with them, since the head began.
+    private var headFed = 0
+    private var bytesToSkip = 0
+    private var unsolicited = 0
+    /// True while this object itself changes the input buffer.
+    private var editing = false
+    private var inputCallback: OpaquePointer?
+    private var refusal = ""
+
+    var input: OpaquePointer? { unsafe bufferevent_get_input(self.bufferevent) }
+    var output: OpaquePointer? { unsafe bufferevent_get_output(self.bufferevent) }
+    /// Whether no request is under way.
+    var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
+    /// Fields of the head that was read, as evhttp counts them; what evhttp has beyond them are trailers.
+    private(set) var headerCount = 0
+
+    init(server: EvhttpServer, bufferevent: OpaquePointer) {
+        self.server = server
+        unsafe self.bufferevent = bufferevent
+        self.guarded = HeadGuard(limits: server.limits)
+        self.deadline = monotonicMilliseconds() + server.limits.headerMilliseconds
+        unsafe bufferevent_incref(bufferevent)
+        unsafe self.inputCallback = evbuffer_add_cb(
+            self.input,
+            { _, info, context in
+                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_added > 0 else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue()
+                    .inputGrew(from: info.pointee.orig_size, by: info.pointee.n_added)
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    // MARK: Life
+
+    /// Learns evhttp's connection, which does not exist yet when evhttp asks for the bufferevent: it is the
+    /// argument of the bufferevent's callbacks. False when the connection has already ended.
+    @discardableResult
+    func attach() -> Bool {
+        guard unsafe self.evcon == nil, self.phase != .closed else { return self.phase != .closed }
+        var context: UnsafeMutableRawPointer?
+        unsafe bufferevent_getcb(self.bufferevent, nil, nil, nil, &context)
+        guard let context = unsafe context else {
+            self.ended()
+            return false
+        }
+        let evcon = OpaquePointer(context)
+        unsafe self.evcon = evcon
+        unsafe evhttp_connection_set_closecb(
+            evcon,
+            { _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().ended()
+            }, Unmanaged.passUnretained(self).toOpaque())
+        unsafe self.server.adopt(self, as: evcon)
+        return true
+    }
+
+    /// evhttp is about to free the connection, or already has.
+    private func ended() {
+        guard self.phase != .closed else { return }
+        self.phase = .closed
+        unsafe evbuffer_remove_cb_entry(self.input, self.inputCallback)
+        self.current?.connectionEnded()
+        self.current = nil
+        let evcon = unsafe self.evcon
+        unsafe self.evcon = nil
+        unsafe self.server.forget(self, as: evcon)
+        unsafe bufferevent_decref(self.bufferevent)
+    }
+
+    /// Ends the connection now. Not from inside a callback of this connection.
+    func close() {
+        guard let evcon = unsafe self.evcon else { return }
+        unsafe evhttp_connection_free(evcon)
+    }
+
+    /// Ends the connection after this pass of the loop.
+    func closeSoon() {
+        guard self.phase != .closed else { return }
+        self.phase = .closing
+        self.discardInput()
+        self.server.loop.atEndOfTick { self.close() }
+    }
+
+    // MARK: Input
+
+    private func inputGrew(from offset: Int, by added: Int) {
+        guard !self.editing, self.attach() else { return }
+        switch self.phase {
+        case .head: self.readHead(from: offset)
+        case .body: self.watchBody()
+        case .skipping: self.skipBody()
+        case .answering, .closed: break
+        case .streaming:
+            self.discardInput()
+            self.unsolicited += added
+            if self.unsolicited > Self.unsolicitedLimit { self.closeSoon() }
+        case .refusing, .lingering, .closing: self.discardInput()
+        }
+    }
+
+    private func readHead(from offset: Int) {
+        if self.guarded.bytes == 0 {
+            self.deadline = monotonicMilliseconds() + self.server.limits.headerMilliseconds
+        }
+        var verdict = HeadGuard.Verdict.more
+        var position = offset
+        let length = unsafe evbuffer_get_length(self.input)
+        self.headFed += length - offset
+        while position < length, verdict == .more {
+            var pointer = unsafe evbuffer_ptr()
+            var block = unsafe iovec()
+            guard unsafe evbuffer_ptr_set(self.input, &pointer, position, EVBUFFER_PTR_SET) == 0,
+                unsafe evbuffer_peek(self.input, length - position, &pointer, &block, 1) > 0
+            else { break }
+            let bytes = unsafe UnsafeRawBufferPointer(start: block.iov_base, count: min(block.iov_len, length - position))
+            verdict = unsafe self.guarded.feed(Span(_unsafeElements: bytes.bindMemory(to: UInt8.self)))
+            position += bytes.count
+        }
+        switch verdict {
+        case .more: break
+        case .complete: self.headComplete()
+        case .refuse(let status, let message): self.refuse(status: status, message: message)
+        }
+    }
+
+    private func headComplete() {
+        self.phase = .body
+        self.deadline = monotonicMilliseconds() + self.server.limits.bodyMilliseconds
+        self.headerCount = self.guarded.headerCount
+        if self.guarded.method.readsBody {
+            if self.guarded.contentLength == nil, !self.guarded.isChunked, self.guarded.keepsConnection {
+                self.declareEmptyBody()
+            }
+        } else {
+            self.bytesToSkip = self.guarded.contentLength ?? 0
+        }
+    }
+
+    /// Adds `Content-Length: 0` to a request that has no body and says `Connection: keep-alive`, which is sound
+    /// but which evhttp takes for a mistake.
+    private func declareEmptyBody() {
+        self.editing = true
+        defer { self.editing = false }
+        var field = Array("Content-Length: 0\r\n".utf8)
+        // evhttp takes whole lines off the front. While it has taken none, the request line must stay first.
+        if unsafe self.headFed == evbuffer_get_length(self.input) {
+            var line = [UInt8](repeating: 0, count: self.guarded.requestLineBytes)
+            _ = unsafe line.withUnsafeMutableBytes { unsafe evbuffer_remove(self.input, $0.baseAddress, $0.count) }
+            field = line + field
+        }
+        _ = unsafe field.withUnsafeBytes { unsafe evbuffer_prepend(self.input, $0.baseAddress, $0.count) }
+        self.headerCount += 1
+    }
+
+    /// evhttp waits for the end of a chunk's size line without a limit.
+    private func watchBody() {
+        if unsafe evbuffer_get_length(self.input) > self.server.limits.bodyBytes + 64 * 1024 {
+            self.refuse(status: 413, message: "The request body is too large")
+        }
+    }
+
+    private func skipBody() {
+        let count = unsafe min(self.bytesToSkip, evbuffer_get_length(self.input))
+        unsafe evbuffer_drain(self.input, count)
+        self.bytesToSkip -= count
+        guard self.bytesToSkip == 0 else { return }
+        self.phase = .head
+        self.deadline = monotonicMilliseconds() + self.server.limits.idleMilliseconds
+        if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
+    }
+
+    private func discardInput() {
+        unsafe evbuffer_drain(self.input, evbuffer_get_length(self.input))
+    }
+
+    // MARK: Requests
+
+    /// evhttp has read a request.
+    func handle(_ request: OpaquePointer) {
+        self.phase = .answering
+        self.deadline = nil
+        let carrier = unsafe EvhttpRequest(request, on: self)
+        self.current = carrier
+        unsafe evhttp_request_set_on_complete_cb(
+            request,
+            { _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().answerLeft()
+            }, Unmanaged.passUnretained(self).toOpaque())
+        self.server.handler(HTTPExchange(carrier: carrier))
+    }
+
+    /// The kernel took the last byte of the answer; evhttp will now close, or read the next request.
+    private func answerLeft() {
+        self.current?.answerLeft()
+        self.current = nil
+        guard self.phase == .answering else { return self.closeSoon() }
+        unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
+        self.guarded = HeadGuard(limits: self.server.limits)
+        self.headFed = 0
+        self.phase = .skipping
+        self.deadline = monotonicMilliseconds() + self.server.limits.bodyMilliseconds
+        self.skipBody()
+    }
+
+    /// A stream's head was written: nothing is read as a request any more, and only the stream's owner decides
+    /// how long it lasts.
+    func beginStream() {
+        self.phase = .streaming
+        self.deadline = nil
+        self.discardInput()
+        unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
+        unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ))
+    }
+
+    // MARK: Refusal
+
+    /// Answers by ourselves, after this pass, and closes; nothing more of this connection is ever a request.
+    func refuse(status: Int, message: String) {
+        self.phase = .refusing
+        self.discardInput()
+        self.deadline = monotonicMilliseconds() + Self.lingerMilliseconds
+        let body = self.server.limits.refusalBody(status, message)
+        self.refusal = """
+            HTTP/1.1 \(status) \(reasonPhrase(status))\r
+            Content-Type: application/json\r
+            Content-Length: \(body.utf8.count)\r
+            Connection: close\r
+            \r
+            \(body)
+            """
+        self.server.log(.debug, "refused an HTTP request", ["http.status": "\(status)", "http.reason": message])
+        self.server.loop.atEndOfTick { self.sendRefusal() }
+    }
+
+    private func sendRefusal() {
+        guard self.phase == .refusing, self.attach() else { return }
+        // evhttp's callbacks are cut off: it must not take our bytes for the end of an answer of its own.
+        unsafe bufferevent_setcb(
+            self.bufferevent, nil,
+            { _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().refusalLeft()
+            },
+            { _, _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().close()
+            }, Unmanaged.passUnretained(self).toOpaque())
+        let bytes = Array(self.refusal.utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe evbuffer_add(self.output, $0.baseAddress, $0.count) }
+        unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ | EV_WRITE))
+    }
+
+    /// Closing at once would reset the connection while the client still sends, and lose the refusal.
+    private func refusalLeft() {
+        guard self.phase == .refusing else { return }
+        self.phase = .lingering
+        unsafe shutdown(bufferevent_getfd(self.bufferevent), CInt(SHUT_WR))
+    }
+}

@@ -1,0 +1,146 @@
+import CEvent
+import SojournCore
+import SojournLoop
+
+/// The server end on evhttp: accepts, counts connections, keeps deadlines.
+@safe final class EvhttpServer {
+    let loop: EventLoop
+    let limits: HTTPLimits
+    let log: Log
+    let handler: (HTTPExchange) -> Void
+    var activeExchanges = 0
+    var openStreams = 0
+    private(set) var isDraining = false
+
+    /// Nil once closed.
+    private var evhttp: OpaquePointer?
+    private var listeners: [OpaquePointer] = unsafe []
+    /// By the address of evhttp's connection.
+    private var connections: [UInt: EvhttpConnection] = [:]
+    /// Accepted in this pass; evhttp's side is not known yet.
+    private var fresh: [EvhttpConnection] = []
+    private var sweeper: LoopTimer?
+
+    var connectionCount: Int { self.connections.count + self.fresh.count }
+
+    init(loop: EventLoop, limits: HTTPLimits, log: Log, handler: @escaping (HTTPExchange) -> Void) {
+        ignoreBrokenPipes()
+        self.loop = loop
+        self.limits = limits
+        self.log = log
+        self.handler = handler
+        guard let evhttp = unsafe evhttp_new(loop.base) else { preconditionFailure("libevent: no memory for a server") }
+        unsafe self.evhttp = evhttp
+        unsafe evhttp_set_max_headers_size(evhttp, limits.headerBytes)
+        unsafe evhttp_set_max_body_size(evhttp, limits.bodyBytes)
+        unsafe evhttp_set_default_content_type(evhttp, nil)
+        let methods = [
+            EVHTTP_REQ_GET, EVHTTP_REQ_HEAD, EVHTTP_REQ_POST, EVHTTP_REQ_PUT, EVHTTP_REQ_PATCH, EVHTTP_REQ_DELETE,
+            EVHTTP_REQ_OPTIONS, EVHTTP_REQ_TRACE, EVHTTP_REQ_CONNECT,
+        ]
+        unsafe evhttp_set_allowed_methods(evhttp, methods.reduce(0) { $0 | UInt16($1.rawValue) })
+        // Released in `close`: an open server keeps itself alive, as its callbacks need it.
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        unsafe evhttp_set_bevcb(
+            evhttp,
+            { base, context in
+                guard let base = unsafe base, let context = unsafe context else { return nil }
+                return unsafe Unmanaged<EvhttpServer>.fromOpaque(context).takeUnretainedValue().accepted(base)
+            }, context)
+        unsafe evhttp_set_gencb(
+            evhttp,
+            { request, context in
+                guard let request = unsafe request, let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpServer>.fromOpaque(context).takeUnretainedValue().received(request)
+            }, context)
+        self.sweeper = LoopTimer(loop: loop) { [unowned self] in self.sweep() }
+        self.sweeper?.start(afterMilliseconds: limits.sweepMilliseconds)
+    }
+
+    // MARK: Listening
+
+    func listen(descriptor: CInt) throws(HTTPListenError) {
+        guard let evhttp = unsafe self.evhttp else { throw HTTPListenError(description: "the HTTP server is closed") }
+        let flags = UInt32(LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC)
+        guard let listener = unsafe evconnlistener_new(self.loop.base, nil, nil, flags, 0, descriptor),
+            let bound = unsafe evhttp_bind_listener(evhttp, listener)
+        else { throw HTTPListenError(description: "libevent refused the listening socket \(descriptor)") }
+        // Out of descriptors: the socket stays readable, and the loop would spin. The sweep listens again.
+        unsafe evconnlistener_set_error_cb(listener) { listener, _ in unsafe evconnlistener_disable(listener) }
+        unsafe self.listeners.append(bound)
+    }
+
+    func stopAccepting() {
+        self.isDraining = true
+        guard let evhttp = unsafe self.evhttp else { return }
+        for unsafe bound in unsafe self.listeners { unsafe evhttp_del_accept_socket(evhttp, bound) }
+        unsafe self.listeners.removeAll()
+    }
+
+    // MARK: Connections
+
+    /// evhttp accepted a connection and asks for its bufferevent.
+    private func accepted(_ base: OpaquePointer) -> OpaquePointer? {
+        // Without BEV_OPT_CLOSE_ON_FREE, as evhttp does by itself: it closes the descriptor.
+        guard let bufferevent = unsafe bufferevent_socket_new(base, -1, 0) else {
+            preconditionFailure("libevent: no memory for a connection")
+        }
+        let isSurplus = self.connectionCount >= self.limits.connections
+        let connection = unsafe EvhttpConnection(server: self, bufferevent: bufferevent)
+        if self.fresh.isEmpty { self.loop.atEndOfTick { self.attachFresh() } }
+        self.fresh.append(connection)
+        if isSurplus { connection.refuse(status: 503, message: "Too many connections") }
+        return unsafe bufferevent
+    }
+
+    private func attachFresh() {
+        let fresh = self.fresh
+        for connection in fresh { connection.attach() }
+        self.fresh.removeAll()
+    }
+
+    func adopt(_ connection: EvhttpConnection, as evcon: OpaquePointer) {
+        self.fresh.removeAll { $0 === connection }
+        self.connections[UInt(bitPattern: evcon)] = connection
+    }
+
+    func forget(_ connection: EvhttpConnection, as evcon: OpaquePointer?) {
+        self.fresh.removeAll { $0 === connection }
+        if let evcon = unsafe evcon { self.connections[UInt(bitPattern: evcon)] = nil }
+    }
+
+    private func received(_ request: OpaquePointer) {
+        guard let evcon = unsafe evhttp_request_get_connection(request),
+            let connection = self.connections[UInt(bitPattern: evcon)], connection.phase == .body
+        else {
+            // Nothing the guard has not seen may reach a handler.
+            return unsafe evhttp_send_error(request, 400, nil)
+        }
+        unsafe connection.handle(request)
+    }
+
+    private func sweep() {
+        let now = monotonicMilliseconds()
+        // Listed first: closing changes the table.
+        let expired = self.connections.values.filter { ($0.deadline ?? now + 1) <= now }
+        for connection in expired { connection.close() }
+        for unsafe bound in unsafe self.listeners { unsafe evconnlistener_enable(evhttp_bound_socket_get_listener(bound)) }
+        self.sweeper?.start(afterMilliseconds: self.limits.sweepMilliseconds)
+    }
+
+    func closeIdleConnections() {
+        self.attachFresh()
+        for connection in self.connections.values.filter(\.isIdle) { connection.close() }
+    }
+
+    func close() {
+        guard let evhttp = unsafe self.evhttp else { return }
+        self.stopAccepting()
+        self.attachFresh()
+        self.sweeper?.stop()
+        self.sweeper = nil
+        unsafe self.evhttp = nil
+        unsafe evhttp_free(evhttp)
+        unsafe Unmanaged.passUnretained(self).release()
+    }
+}

@@ -1,0 +1,38 @@
+/// The seam to the parser: all that an exchange needs from whatever read its request and writes its answer.
+///
+/// The one implementation sits on evhttp. Another parser is swapped in by another type with these members and
+/// the server end that creates it; exchanges, streams, the head guard and the limits stay.
+protocol HTTPCarrier: AnyObject {
+    var method: HTTPMethod { get }
+    /// The request target as sent.
+    var target: String { get }
+    var remoteAddress: String { get }
+    /// The body, whole.
+    var body: [UInt8] { get }
+    /// The first field of this name, whatever its case.
+    func header(_ name: String) -> String?
+    /// All fields of this name in order, whatever its case.
+    func headers(_ name: String) -> [String]
+
+    /// Whether nobody can read an answer any more: the client left, or the answer is complete.
+    var isClosed: Bool { get }
+    /// Called once when the client leaves, or the connection is closed, before the answer is complete.
+    /// Setting it while the answer is pending starts to look for that.
+    var onClosed: (() -> Void)? { get set }
+
+    /// Gives the complete answer; nothing when closed.
+    func answer(status: Int, headers: HTTPHeaders, body: [UInt8])
+
+    /// Sends the head of an answer whose body follows piece by piece.
+    func startStream(status: Int, headers: HTTPHeaders)
+    func write(_ bytes: Span<UInt8>)
+    func endStream()
+    /// Cuts the connection.
+    func abort()
+    /// Bytes of the stream that the kernel has not taken.
+    var pendingBytes: Int { get }
+    /// When the kernel last took bytes, in ms of the monotonic clock.
+    var lastWriteProgress: Int { get }
+    /// Called at the end of a loop pass in which the last pending byte left.
+    var onDrained: (() -> Void)? { get set }
+}

@@ -1,0 +1,85 @@
+/// One request and its one answer. Loop only.
+///
+/// The request's data stay readable until the answer is given, also after the client has left; giving an
+/// answer after the client left is a harmless no-op, so a handler need not ask before each step. An exchange
+/// that is dropped without an answer is answered 500, so that no client waits for ever.
+public final class HTTPExchange {
+    private let carrier: any HTTPCarrier
+    private var answered = false
+    private lazy var parsedTarget = RequestTarget(self.carrier.target)
+
+    init(carrier: any HTTPCarrier) { self.carrier = carrier }
+
+    deinit {
+        if !self.answered { self.carrier.answer(status: 500, headers: [], body: []) }
+    }
+
+    // MARK: Request
+
+    /// The request's method.
+    public var method: HTTPMethod { self.carrier.method }
+
+    /// The path, `%XX` decoded (bytes that are not UTF-8 become U+FFFD). For routing by segments use
+    /// ``rawPath``, in which an escaped slash is still told from a real one.
+    public var path: String { self.parsedTarget.path }
+
+    /// The path as it was sent, without the query.
+    public var rawPath: String { self.parsedTarget.rawPath }
+
+    /// The query's items in order, decoded (`+` is a space). Never an error: an item without `=` has an empty
+    /// value, an invalid escape stays as it is.
+    public var queryItems: [(name: String, value: String)] { self.parsedTarget.queryItems }
+
+    /// The first header field of this name, whatever its case; nil when there is none. Trailer fields of a
+    /// chunked body are never seen.
+    public func header(_ name: String) -> String? { self.carrier.header(name) }
+
+    /// All header fields of this name in order, whatever its case.
+    public func headers(_ name: String) -> [String] { self.carrier.headers(name) }
+
+    /// The body, de-chunked; empty when there is none. Each call copies it. Only POST, PUT and PATCH have one;
+    /// that of another method is skipped.
+    public var body: [UInt8] { self.carrier.body }
+
+    /// The peer's numeric address.
+    public var remoteAddress: String { self.carrier.remoteAddress }
+
+    // MARK: Waiting
+
+    /// Whether nobody reads an answer any more. A client that leaves is noticed at once when ``onClosed(_:)``
+    /// is set or a stream has started, else only when the answer is written.
+    public var isClosed: Bool { self.carrier.isClosed }
+
+    /// Calls `body` once if the client leaves (or the server closes) before the answer is complete. Set it
+    /// before a long wait: it makes the server look. A client that only shuts down its sending side counts as
+    /// gone then. What `body` captures is released when the exchange is over.
+    public func onClosed(_ body: @escaping () -> Void) { self.carrier.onClosed = body }
+
+    // MARK: Answer
+
+    /// Gives the complete answer. Content-Length and Date are added; nothing else is. A field with a line break
+    /// or NUL in it is left out. For HEAD the body's length is told and the body left out.
+    ///
+    /// An exchange is answered once: a second answer is a programming error and stops the process, except that
+    /// any answer after the client left does nothing.
+    public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
+        self.claimAnswer()
+        self.carrier.answer(status: status, headers: headers, body: body)
+    }
+
+    /// Sends the head of an answer whose body follows piece by piece; it is the exchange's one answer, under the
+    /// rule of ``respond(status:headers:body:)``. Exactly the given header fields are sent, with Date and (for
+    /// HTTP/1.1) `Transfer-Encoding: chunked`; an HTTP/1.0 body ends with the connection. The connection is not
+    /// used for another request afterwards.
+    public func startStream(status: Int, headers: HTTPHeaders) -> HTTPStream {
+        self.claimAnswer()
+        self.carrier.startStream(status: status, headers: headers)
+        return HTTPStream(carrier: self.carrier)
+    }
+
+    private func claimAnswer() {
+        precondition(
+            !self.answered || self.isClosed, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
+        self.answered = true
+    }
+}
