@@ -63,7 +63,8 @@ import Testing
     @Test(arguments: 0..<500 as Range<UInt64>)
     func `no bytes crash the reader`(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
-        var bytes = Self.durable + Event.body(type: "user.message", sessionID: Self.id, data: Array("{}".utf8))
+        let whole = Self.durable + Event.body(type: "user.message", sessionID: Self.id, data: Array("{}".utf8))
+        var bytes = whole
         bytes.removeLast(Int.random(in: 0...bytes.count, using: &generator))
         for _ in 0..<Int.random(in: 0...3, using: &generator) where !bytes.isEmpty {
             let place = Int.random(in: 0..<bytes.count, using: &generator)
@@ -73,7 +74,7 @@ import Testing
             #expect(event.bytes == bytes)
             #expect(bytes.starts(with: Array(#"{"v":1,"epoch":""#.utf8)))
         } else {
-            #expect(Event(bytes: bytes + [0]) == nil || bytes.count < 90)
+            #expect(bytes != whole)
         }
     }
 
