@@ -10,10 +10,10 @@ import Synchronization
 /// The futex code behind `Mutex` is not instrumented, so what it guards is reported as racing. The
 /// token stands for the lock; the guarded value's own address would not do, because forming it is
 /// already an access. Never call out of the module while holding it, and never hold two.
-public struct Locked<Value: ~Copyable>: ~Copyable, Sendable {
+@safe public struct Locked<Value: ~Copyable>: ~Copyable, Sendable {
     private let mutex: Mutex<Value>
     #if SOJOURN_TSAN
-        private nonisolated(unsafe) let token = unsafe UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+        private nonisolated(unsafe) let token = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
         deinit { unsafe token.deallocate() }
     #endif
 
