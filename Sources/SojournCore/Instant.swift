@@ -22,7 +22,9 @@ public struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// `2026-11-20T00:33:26.249Z`: UTC, always three digits of milliseconds (ISO 8601).
     public var iso8601: String {
         let day = self.milliseconds.flooredDivision(by: 86_400_000)
-        let millisecond = Int(self.milliseconds - day * 86_400_000)
+        // Not `self - day * …`: that product would overflow on the first day of the scale.
+        let rest = Int(self.milliseconds % 86_400_000)
+        let millisecond = rest < 0 ? rest + 86_400_000 : rest
         let date = CivilDate(daysSince1970: Int(day))
         func pad(_ number: Int, _ width: Int) -> String {
             let text = String(number)

@@ -24,7 +24,11 @@ public struct Event: Sendable, Hashable {
     public init?(bytes: [UInt8]) {
         var head = Head(bytes: bytes)
         guard head.skip(#"{"v":1,"epoch":""#), let epoch = head.word() else { return nil }
-        let seq = head.skip(#","seq":"#) ? head.number() : nil
+        var seq: Int?
+        if head.skip(#","seq":"#) {
+            guard let number = head.number() else { return nil }
+            seq = number
+        }
         if head.skip(#","doorbell":true"#) {
             guard seq != nil else { return nil }
             (self.at, self.type, self.isDoorbell) = (Instant(milliseconds: 0), "", true)

@@ -12,7 +12,7 @@ public indirect enum JSON: Sendable, Hashable {
     case object(JSONObject)
 }
 
-/// The members of a JSON object, in order. Of members with the same name the last one counts.
+/// The members of a JSON object, in order. Of members with the same name, byte for byte, the last one counts.
 public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// One name and its value.
     public struct Member: Sendable, Hashable {
@@ -25,7 +25,7 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// The members in the order of their first appearance.
     public private(set) var members: [Member] = []
     /// Where each name stands; kept only for objects that are too long to search.
-    private var index: [String: Int]?
+    private var index: [ExactName: Int]?
     private static let searched = 16
 
     /// An object without members.
@@ -49,7 +49,7 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
             case (nil, let value?):
                 self.members.append(Member(name: name, value: value))
                 if self.index != nil {
-                    self.index?[name] = self.members.count - 1
+                    self.index?[ExactName(text: name)] = self.members.count - 1
                 } else if self.members.count > Self.searched {
                     self.reindex()
                 }
@@ -66,14 +66,22 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     }
 
     private func position(of name: String) -> Int? {
-        if let index { return index[name] }
-        return self.members.firstIndex { $0.name == name }
+        if let index { return index[ExactName(text: name)] }
+        return self.members.firstIndex { ExactName(text: $0.name) == ExactName(text: name) }
     }
 
     private mutating func reindex() {
-        var index: [String: Int] = [:]
-        for (position, member) in self.members.enumerated() { index[member.name] = position }
+        var index: [ExactName: Int] = [:]
+        for (position, member) in self.members.enumerated() { index[ExactName(text: member.name)] = position }
         self.index = index
+    }
+
+    /// A name compared byte for byte. `String` takes `é` and `e` with an accent for equal, JSON does not.
+    private struct ExactName: Hashable {
+        let text: String
+
+        static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+        func hash(into hasher: inout Hasher) { for byte in self.text.utf8 { hasher.combine(byte) } }
     }
 
     /// Equal members in equal order.
