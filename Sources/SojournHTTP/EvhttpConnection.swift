@@ -70,7 +70,9 @@ import SojournLoop
         unsafe self.inputCallback = evbuffer_add_cb(
             self.input,
             { _, info, context in
-                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_added > 0 else { return }
+                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_added > 0 else {
+                    return
+                }
                 unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue()
                     .inputGrew(from: info.pointee.orig_size, by: info.pointee.n_added)
             }, Unmanaged.passUnretained(self).toOpaque())
@@ -159,7 +161,8 @@ import SojournLoop
             guard unsafe evbuffer_ptr_set(self.input, &pointer, position, EVBUFFER_PTR_SET) == 0,
                 unsafe evbuffer_peek(self.input, length - position, &pointer, &block, 1) > 0
             else { break }
-            let bytes = unsafe UnsafeRawBufferPointer(start: block.iov_base, count: min(block.iov_len, length - position))
+            let bytes = unsafe UnsafeRawBufferPointer(
+                start: block.iov_base, count: min(block.iov_len, length - position))
             verdict = unsafe self.guarded.feed(Span(_unsafeElements: bytes.bindMemory(to: UInt8.self)))
             position += bytes.count
         }

@@ -96,7 +96,9 @@ import SojournLoop
 
     /// Visits the fields of this name in order until the visitor returns false.
     private func visitHeaders(named name: String, _ visit: (_ value: () -> String) -> Bool) {
-        guard let request = unsafe self.request, let list = unsafe evhttp_request_get_input_headers(request) else { return }
+        guard let request = unsafe self.request, let list = unsafe evhttp_request_get_input_headers(request) else {
+            return
+        }
         var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
         for _ in 0..<self.headerCount {
@@ -159,7 +161,8 @@ import SojournLoop
     // MARK: Answer
 
     func answer(status: Int, headers: HTTPHeaders, body: [UInt8]) {
-        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed else {
+        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
+        else {
             return
         }
         self.isAnswered = true
@@ -182,7 +185,8 @@ import SojournLoop
         let list = unsafe evhttp_request_get_output_headers(request)
         for field in headers {
             if breaksLine(field) {
-                connection.server.log(.warning, "left out a header field with a line break", ["http.header": field.name])
+                connection.server.log(
+                    .warning, "left out a header field with a line break", ["http.header": field.name])
             } else {
                 unsafe evhttp_add_header(list, field.name, field.value)
             }
@@ -192,7 +196,8 @@ import SojournLoop
     // MARK: Stream
 
     func startStream(status: Int, headers: HTTPHeaders) {
-        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed else {
+        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
+        else {
             return
         }
         self.isAnswered = true
@@ -204,7 +209,9 @@ import SojournLoop
         unsafe self.outputCallback = evbuffer_add_cb(
             connection.output,
             { _, info, context in
-                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_deleted > 0 else { return }
+                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_deleted > 0 else {
+                    return
+                }
                 unsafe Unmanaged<EvhttpRequest>.fromOpaque(context).takeUnretainedValue().outputShrank()
             }, Unmanaged.passUnretained(self).toOpaque())
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))

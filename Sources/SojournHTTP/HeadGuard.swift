@@ -126,7 +126,8 @@ struct HeadGuard {
         var end = line.count
         while end > start, line[end - 1] == UInt8(ascii: " ") || line[end - 1] == UInt8(ascii: "\t") { end -= 1 }
         let value = line.extracting(start..<end)
-        for index in value.indices where value[index] < 0x20 && value[index] != UInt8(ascii: "\t") || value[index] == 0x7f {
+        for index in value.indices
+        where value[index] < 0x20 && value[index] != UInt8(ascii: "\t") || value[index] == 0x7f {
             return Self.bad("A header value has a byte that is not allowed")
         }
         self.headerCount += 1

@@ -81,16 +81,22 @@ import Testing
         Row("no Host", "GET /a HTTP/1.1\r\n\r\n" + smuggled, 400),
         Row("two Hosts", "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + smuggled, 400),
         Row("chunks in HTTP/1.0", "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled, 400),
-        Row("chunks of a GET", "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled, 400),
+        Row(
+            "chunks of a GET", "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
+            400),
         Row(
             "GET that expects to continue",
             "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n" + smuggled, 400),
         Row("unknown expectation", post("Expect: 200-ok\r\nContent-Length: 44"), 417),
         Row("chunk size in hexadecimal notation", post("Transfer-Encoding: chunked", "0xc8\r\n" + smuggled), 400, 413),
-        Row("chunk size too large to count", post("Transfer-Encoding: chunked", "ffffffffffffffffff\r\n" + smuggled), 400, 413),
+        Row(
+            "chunk size too large to count", post("Transfer-Encoding: chunked", "ffffffffffffffffff\r\n" + smuggled),
+            400, 413),
         Row("negative chunk size", post("Transfer-Encoding: chunked", "-1\r\n" + smuggled), 400, 413),
         Row("chunk over the limit", post("Transfer-Encoding: chunked", "100001\r\n" + smuggled), 400, 413),
-        Row("chunk without its line end", post("Transfer-Encoding: chunked", "1\r\na0\r\n\r\n" + smuggled), 200, 400, 413),
+        Row(
+            "chunk without its line end", post("Transfer-Encoding: chunked", "1\r\na0\r\n\r\n" + smuggled), 200, 400,
+            413),
         Row("header of 128 KiB", post("X: " + String(repeating: "x", count: 131_072)), 431),
         Row("5,000 header fields", post((0..<5000).map { "X\($0): y" }.joined(separator: "\r\n")), 431),
         Row("101 header fields", post((0..<101).map { "X\($0): y" }.joined(separator: "\r\n")), 431),
@@ -111,7 +117,9 @@ import Testing
                 try? client.send(row.bytes)
             }
             let answer = try String(decoding: client.readToEnd(), as: UTF8.self)
-            let statuses = answer.components(separatedBy: "HTTP/1.").dropFirst().map { Int($0.dropFirst(2).prefix(3)) ?? 0 }
+            let statuses = answer.components(separatedBy: "HTTP/1.").dropFirst().map {
+                Int($0.dropFirst(2).prefix(3)) ?? 0
+            }
             #expect(statuses.count == 1 && row.statuses.contains(statuses.first ?? 0), "answered \(answer.prefix(300))")
             let marker = try server.request("GET /marker HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(marker.text == "ok /marker")
@@ -209,7 +217,8 @@ import Testing
             func round() throws {
                 for number in 0..<1000 {
                     let client = try server.connect()
-                    try? client.send([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 2000) + Array("\r\n\r\n".utf8))
+                    try? client.send(
+                        [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 2000) + Array("\r\n\r\n".utf8))
                     if number % 2 == 0 { client.reset() }
                 }
             }

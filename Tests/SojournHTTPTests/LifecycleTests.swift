@@ -83,9 +83,12 @@ import Testing
     @Test func `a client that does not read its answer is cut`() async throws {
         var limits = HTTPLimits()
         limits.answerMilliseconds = 100
-        try await withServer(limits: limits, handler: { exchange in
-            exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
-        }) { server in
+        try await withServer(
+            limits: limits,
+            handler: { exchange in
+                exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
+            }
+        ) { server in
             let client = try server.connect(receiveBuffer: 4096)
             try client.send(get)
             #expect(try await server.eventually { $0.activeExchanges == 1 })

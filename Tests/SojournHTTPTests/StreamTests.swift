@@ -21,15 +21,18 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
     ) async throws {
         let streams = Streams()
         let seen = Seen()
-        try await withServer(limits: limits, handler: { exchange in
-            if exchange.path != "/stream" {
-                seen.add("request \(exchange.path)")
-                return exchange.respond(status: 200, body: Array("ok".utf8))
+        try await withServer(
+            limits: limits,
+            handler: { exchange in
+                if exchange.path != "/stream" {
+                    seen.add("request \(exchange.path)")
+                    return exchange.respond(status: 200, body: Array("ok".utf8))
+                }
+                let stream = exchange.startStream(status: 200, headers: eventStream)
+                stream.onClosed { seen.add("closed") }
+                streams.open.append(stream)
             }
-            let stream = exchange.startStream(status: 200, headers: eventStream)
-            stream.onClosed { seen.add("closed") }
-            streams.open.append(stream)
-        }) { server in
+        ) { server in
             try await body(server, streams, seen)
             try await server.onLoop { _ in streams.open = [] }
         }
@@ -48,19 +51,24 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
                 try await server.onLoop { _ in
                     streams.open[0].write(": hb\n")
                     for number in 0..<50 {
-                        streams.open[0].write("event: e\nid: \(round).\(number)\ndata: \(String(repeating: "d", count: number * 20))\n\n")
+                        streams.open[0].write(
+                            "event: e\nid: \(round).\(number)\ndata: \(String(repeating: "d", count: number * 20))\n\n")
                     }
                 }
                 for number in 0..<50 {
                     let event = try client.readEvent()
                     let data = String(repeating: "d", count: number * 20)
-                    #expect(event == RawEvent(event: "e", id: "\(round).\(number)", data: data, comments: number == 0 ? ["hb"] : []))
+                    #expect(
+                        event
+                            == RawEvent(
+                                event: "e", id: "\(round).\(number)", data: data, comments: number == 0 ? ["hb"] : []))
                 }
             }
             try await server.onLoop { _ in streams.open[0].end() }
             #expect(try client.readEvent() == nil)
             #expect(try client.readToEnd().isEmpty)
-            #expect(try await server.eventually { $0.connections == 0 && $0.activeExchanges == 0 && $0.openStreams == 0 })
+            #expect(
+                try await server.eventually { $0.connections == 0 && $0.activeExchanges == 0 && $0.openStreams == 0 })
         }
     }
 

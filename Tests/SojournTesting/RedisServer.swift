@@ -69,6 +69,11 @@ public final class RedisServer: Sendable {
         let (stdin, stdout) = (Pipe(), Pipe())
         shell.standardInput = stdin
         shell.standardOutput = stdout
+        // The threads of a test block signals, and a child inherits that: the shell's `wait` needs SIGCHLD.
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try shell.run()
         var text = ""
         while !text.hasSuffix("\n") {

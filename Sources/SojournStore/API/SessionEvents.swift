@@ -108,7 +108,9 @@ final class EventMailbox: FeedReader {
             }
         }
         let element = self.elements.removeFirst()
-        if self.elements.count == Self.capacity / 2, let subscription = self.subscription { self.feed.resume(subscription) }
+        if self.elements.count == Self.capacity / 2, let subscription = self.subscription {
+            self.feed.resume(subscription)
+        }
         return element
     }
 

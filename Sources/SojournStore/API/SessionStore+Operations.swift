@@ -1,10 +1,15 @@
 public import SojournCore
+import SojournLoop
 
 extension SessionStore {
     /// Creates a session, or answers with the live one that holds its conversation key.
     public func create(_ request: SessionRequest) async throws -> CreatedSession {
-        guard UUIDBits(request.agentID) != nil else { throw StoreError.validation("Invalid UUID format for field 'agentId'") }
-        guard UUIDBits(request.userID) != nil else { throw StoreError.validation("Invalid UUID format for field 'userId'") }
+        guard UUIDBits(request.agentID) != nil else {
+            throw StoreError.validation("Invalid UUID format for field 'agentId'")
+        }
+        guard UUIDBits(request.userID) != nil else {
+            throw StoreError.validation("Invalid UUID format for field 'userId'")
+        }
         return try await self.onShard { try await $0.create(request) }
     }
 
@@ -84,7 +89,8 @@ extension SessionStore {
     ///   - limit: 1 to 1,000.
     ///   - cursor: ``SessionList/nextCursor`` of the page before.
     public func list(
-        agentID: String? = nil, userID: String? = nil, status: SessionStatus? = nil, limit: Int = 50, cursor: String? = nil
+        agentID: String? = nil, userID: String? = nil, status: SessionStatus? = nil, limit: Int = 50,
+        cursor: String? = nil
     ) async throws -> SessionList {
         let filter = SessionFilter(agentID: agentID, userID: userID, status: status)
         let bounded = min(max(limit, 1), 1000)

@@ -62,7 +62,8 @@ public final class SessionStore: Sendable {
             await duties.start()
             return Confined(duties, to: loops[0])
         }
-        return SessionStore(configuration: configuration, archive: archive, loops: loops, shards: shards, duties: duties)
+        return SessionStore(
+            configuration: configuration, archive: archive, loops: loops, shards: shards, duties: duties)
     }
 
     /// Connects to Redis and begins this node's sweeping; ended sessions wait for an archivist elsewhere.
@@ -84,7 +85,9 @@ public final class SessionStore: Sendable {
     }
 
     /// Runs `body` on the next loop in turn, with its shard.
-    func onShard<Answer: Sendable>(_ body: @escaping @Sendable (StoreShard) async throws -> Answer) async throws -> Answer {
+    func onShard<Answer: Sendable>(_ body: @escaping @Sendable (StoreShard) async throws -> Answer) async throws
+        -> Answer
+    {
         let place = self.turn.withLock { turn -> Int in
             turn = (turn + 1) % self.shards.count
             return turn

@@ -1,5 +1,6 @@
 import SojournArchive
 import SojournCore
+import SojournLoop
 import SojournRedis
 
 extension Archivist {

@@ -81,7 +81,8 @@ final class Archivist {
             answer.count == 2
         else { return }
         for (script, ids) in zip([shard.scripts.claim, shard.scripts.steal], answer) {
-            for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } }) where !self.claimed.contains(id) {
+            for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
+            where !self.claimed.contains(id) {
                 guard let session = await self.claim(id, by: script) else { continue }
                 if script == shard.scripts.steal {
                     shard.log(
@@ -151,7 +152,7 @@ final class Archivist {
             self.archived += settled.count { $0 == .committed }
             self.recovered()
         } catch {
-            self.failed(error as? ArchiveError, sessions: ready.count)
+            self.failed(error, sessions: ready.count)
         }
     }
 
@@ -183,8 +184,8 @@ final class Archivist {
 
     // MARK: Trouble
 
-    private func failed(_ error: ArchiveError?, sessions: Int) {
-        let reason = error.map { "\($0)" } ?? "unknown"
+    private func failed(_ error: ArchiveError, sessions: Int) {
+        let reason = "\(error)"
         if self.trouble == nil {
             self.shard.log(
                 .error, "the archive refuses sessions; they stay in Redis and are tried again every second",

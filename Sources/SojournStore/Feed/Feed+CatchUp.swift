@@ -1,9 +1,11 @@
 import SojournCore
+import SojournLoop
 
 extension Feed {
     /// Feeds one reader from the log until it has what its topic has passed on; then it is joined.
     func catchUp(_ subscription: Subscription) {
-        guard !subscription.isJoined, !subscription.isReading, !subscription.isOver, let topic = self.topics[subscription.id],
+        guard !subscription.isJoined, !subscription.isReading, !subscription.isOver,
+            let topic = self.topics[subscription.id],
             topic.state != .subscribing
         else { return }
         subscription.isReading = true

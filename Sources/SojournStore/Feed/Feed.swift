@@ -15,7 +15,9 @@ package final class Feed {
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
     /// Reads a log from a seq on.
-    var reader: (SessionID, Int) async -> Result<LogStretch, StoreError> = { id, _ in .failure(.sessionNotFound(id.text)) }
+    var reader: (SessionID, Int) async -> Result<LogStretch, StoreError> = { id, _ in
+        .failure(.sessionNotFound(id.text))
+    }
     /// The channel of a session.
     var channel: (SessionID) -> String = { $0.text }
     /// How often a topic was settled from the log.
@@ -28,12 +30,10 @@ package final class Feed {
         self.log = log
     }
 
-    /// Connects; `probe` publishes a nonce on the probe channel, so that a deaf connection is noticed.
-    func start(probeChannel: String, probe: @escaping (String) async -> Void) {
+    /// Connects.
+    func start() {
         self.subscriber.onMessage = { [weak self] channel, bytes in self?.arrived(channel, bytes) }
-        self.subscriber.onRestored = { [weak self] in self?.restored() }
-        self.subscriber.onUnsubscribed = { [weak self] channel in self?.unsubscribed(channel) }
-        self.subscriber.probe(channel: probeChannel, publish: probe)
+        self.subscriber.onRestored = { [weak self] channels in self?.restored(channels) }
         self.subscriber.start()
     }
 
@@ -67,7 +67,9 @@ package final class Feed {
         self.loop.spawn { [weak self] in
             guard let self else { return }
             await self.loop.sleep(milliseconds: self.lingering)
-            guard topic.generation == generation, topic.subscriptions.isEmpty, self.topics[topic.id] === topic else { return }
+            guard topic.generation == generation, topic.subscriptions.isEmpty, self.topics[topic.id] === topic else {
+                return
+            }
             self.topics[topic.id] = nil
             let channel = self.channel(topic.id)
             self.names[channel] = nil
@@ -81,8 +83,11 @@ package final class Feed {
         self.topics[id] = topic
         self.names[channel] = id
         self.loop.spawn { [weak self] in
-            // It stays in the subscriber's set and is tried again until somebody unsubscribes.
-            await self?.subscriber.subscribe(channel)
+            // Redis may be away; the readers wait for it.
+            while let self, self.topics[id] === topic {
+                if (try? await self.subscriber.subscribe(channel)) != nil { break }
+                await self.loop.sleep(milliseconds: 100)
+            }
             guard let self, self.topics[id] === topic else { return }
             self.settle(topic)
             for subscription in topic.subscriptions.values { self.catchUp(subscription) }
@@ -95,7 +100,8 @@ package final class Feed {
     private func arrived(_ channel: String, _ bytes: [UInt8]) {
         guard let id = self.names[channel], let topic = self.topics[id] else { return }
         guard let event = Event(bytes: bytes) else {
-            self.log(.warning, "something that is no event was published on a session's channel; it is ignored",
+            self.log(
+                .warning, "something that is no event was published on a session's channel; it is ignored",
                 ["session.id": id.text])
             return
         }
@@ -117,13 +123,11 @@ package final class Feed {
         }
     }
 
-    private func restored() {
-        for topic in self.topics.values { self.settle(topic) }
-    }
-
-    private func unsubscribed(_ channel: String) {
-        guard let id = self.names[channel], let topic = self.topics[id] else { return }
-        self.settle(topic)
+    /// These channels were deaf for a while.
+    private func restored(_ channels: [String]) {
+        for channel in channels {
+            if let topic = self.names[channel].flatMap({ self.topics[$0] }) { self.settle(topic) }
+        }
     }
 
     func pass(_ live: LiveEvent, _ topic: Topic) {

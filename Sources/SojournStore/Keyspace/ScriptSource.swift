@@ -7,7 +7,8 @@ enum ScriptSource {
         var count = 0
         guard let first = unsafe csojourn_lua_files(&count) else { return [:] }
         var files: [String: String] = [:]
-        for file in unsafe UnsafeBufferPointer(start: first, count: count) {
+        for place in 0..<count {
+            let file = unsafe first[place]
             let bytes = unsafe UnsafeBufferPointer(start: file.bytes, count: file.length)
             unsafe files[String(cString: file.name)] = String(decoding: bytes, as: UTF8.self)
         }

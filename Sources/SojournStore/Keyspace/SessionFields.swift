@@ -27,14 +27,16 @@ struct SessionFields {
 
     /// Agent and user, if the identity field is whole.
     static func identity(_ bytes: [UInt8]?) -> (agent: String, user: String)? {
-        guard let bytes, bytes.count == 32, let agent = UUIDBits(bytes: bytes[..<16]), let user = UUIDBits(bytes: bytes[16...])
+        guard let bytes, bytes.count == 32, let agent = UUIDBits(bytes: bytes[..<16]),
+            let user = UUIDBits(bytes: bytes[16...])
         else { return nil }
         return (agent.text, user.text)
     }
 
     /// The session; nil when a field that every version writes is missing.
     func session(id: SessionID, blob: [UInt8]?, asOf: Instant) -> Session? {
-        guard let identity = Self.identity(self.bytes("a")), let created = self.instant("c"), let base = self.instant("b"),
+        guard let identity = Self.identity(self.bytes("a")), let created = self.instant("c"),
+            let base = self.instant("b"),
             let timeout = self.number("t"), let warning = self.number("w"), let max = self.number("m"),
             let head = self.number("q"), let epoch = self.text("e")
         else { return nil }
@@ -45,7 +47,8 @@ struct SessionFields {
         }
         return Session(
             id: id, agentID: identity.agent, userID: identity.user, createdAt: created, base: base,
-            policy: TimeoutPolicy(timeout: timeout, autoRenew: self.text("r") == "1", maxDuration: max, warning: warning),
+            policy: TimeoutPolicy(
+                timeout: timeout, autoRenew: self.text("r") == "1", maxDuration: max, warning: warning),
             leaseEnd: self.instant("y"), interactionDeadline: self.instant("z"),
             renewalCount: Int(self.number("n") ?? 0), lastActivity: self.instant("l") ?? created,
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
@@ -64,7 +67,8 @@ struct Tombstone {
     let token: String?
 
     init?(_ fields: SessionFields) {
-        guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at") else {
+        guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at")
+        else {
             return nil
         }
         self.reason = reason

@@ -41,10 +41,10 @@ struct IndexMerge {
         var failure: StoreError?
         let (sources, chunk) = (self.sources, self.chunk)
         await shard.concurrently(sources.indices) { place in
-            do {
+            do throws(StoreError) {
                 pages[place] = try await shard.indexPage(sources[place].index, before: before, id: id, limit: chunk)
             } catch {
-                failure = error as? StoreError ?? .unexpected
+                failure = error
             }
         }
         if let failure { throw failure }

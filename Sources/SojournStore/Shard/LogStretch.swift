@@ -33,7 +33,8 @@ extension StoreShard {
         let answer = try await self.call(
             self.scripts.page, keys: [keys.session, keys.clock, keys.log, keys.tombstone],
             args: [
-                .integer(max(1, from)), .integer(min(to, 1 << 50)), .integer(min(limit, Self.stretch)), .integer(newestFirst ? 1 : 0),
+                .integer(max(1, from)), .integer(min(to, 1 << 50)), .integer(min(limit, Self.stretch)),
+                .integer(newestFirst ? 1 : 0),
             ])
         guard let state = answer.first?.int, answer.count >= 2 else { throw self.malformed("page") }
         let now = self.note(answer[1])

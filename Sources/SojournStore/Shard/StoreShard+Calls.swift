@@ -1,4 +1,5 @@
 import SojournCore
+import SojournLoop
 import SojournRedis
 
 extension StoreShard {
@@ -12,7 +13,7 @@ extension StoreShard {
     ) async throws(StoreError) -> [RESPValue] {
         let answer: RESPValue
         do {
-            answer = try await self.redis.call(script, keys: keys, args: args, orderKey: order)
+            answer = try await self.redis.call(script, keys: keys, arguments: args, orderKey: order)
         } catch {
             throw self.translate(error, in: script.name)
         }
@@ -22,7 +23,7 @@ extension StoreShard {
     }
 
     /// The first 16 digits of the replication id, by which the scripts notice a failover.
-    var replid: RedisArgument { .string(String(self.redis.replid.prefix(16))) }
+    var replid: RedisArgument { .string(String((self.redis.replid ?? "").prefix(16))) }
 
     /// Keeps the clock right with the time in an answer.
     @discardableResult
@@ -44,17 +45,20 @@ extension StoreShard {
         switch error.code {
         case .outcomeUnknown:
             return StoreError(
-                .outcomeUnknown, "The connection to the store was lost while '\(operation)' was in flight; "
+                .outcomeUnknown,
+                "The connection to the store was lost while '\(operation)' was in flight; "
                     + "it may or may not have happened", retryAfter: 1)
         case .unavailable, .timedOut, .refused:
             return StoreError(.storeUnavailable, "The session store is unavailable; nothing was done", retryAfter: 1)
         default:
             if error.serverCode == "OOM" {
-                self.log(.error, "redis is at maxmemory; new sessions and messages are refused until it has room",
+                self.log(
+                    .error, "redis is at maxmemory; new sessions and messages are refused until it has room",
                     ["operation": operation])
                 return StoreError(.storeUnavailable, "The session store is full; nothing was done", retryAfter: 5)
             }
-            self.log(.error, "redis refused a command; the request fails",
+            self.log(
+                .error, "redis refused a command; the request fails",
                 ["operation": operation, "error": "\(error)"])
             return .unexpected
         }

@@ -9,7 +9,8 @@ extension StoreShard {
         let policy = request.policy ?? self.configuration.timeouts.defaults
         let hash = request.conversationKey.map { Digest.sha256Prefix($0) }
         // What belongs to one conversation stays in one slot: the key alone chooses the partition.
-        let partition = hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
+        let partition =
+            hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
             ?? Int.random(in: 0..<self.keyspace.partitions)
         let keyName = hash.map {
             self.keyspace.conversation(partition, agent: request.agentID, hash: Hex.encode($0))
@@ -27,7 +28,8 @@ extension StoreShard {
                     keyName ?? keys.session, holder.isEmpty ? keys.session : keys.prefix + "s:" + holder, keys.channel,
                 ],
                 args: [
-                    .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []), .string(holder),
+                    .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []),
+                    .string(holder),
                     .integer(Int(policy.timeout)), .integer(Int(policy.warning)), .integer(Int(policy.maxDuration)),
                     .integer(policy.autoRenew ? 1 : 0), .bytes(blob), .bytes(self.creationBody(request, id: id)),
                 ])
@@ -45,7 +47,7 @@ extension StoreShard {
                 guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
                 do {
                     return CreatedSession(session: try await self.session(held), isNew: false)
-                } catch where [.sessionExpired, .sessionNotFound].contains(error.code) {
+                } catch  where [.sessionExpired, .sessionNotFound].contains(error.code) {
                     holder = seen  // it ended in between; look again
                 }
             case 3: holder = seen

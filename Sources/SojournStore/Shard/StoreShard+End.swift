@@ -1,3 +1,4 @@
+import SojournArchive
 package import SojournCore
 import SojournRedis
 
@@ -45,7 +46,8 @@ extension StoreShard {
             keys: [
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
                 self.keyspace.agent(id.partition, agent), self.keyspace.user(id.partition, user),
-                keyHash.map { self.keyspace.conversation(id.partition, agent: agent, hash: Hex.encode($0)) } ?? keys.session,
+                keyHash.map { self.keyspace.conversation(id.partition, agent: agent, hash: Hex.encode($0)) }
+                    ?? keys.session,
                 keys.tombstone, keys.channel,
             ],
             args: [
@@ -54,7 +56,9 @@ extension StoreShard {
                 .integer(Int(self.configuration.archiveLease)),
             ])
         guard answer.first?.int == 1 else { return nil }
-        guard answer.count == 4, let head = answer[2].int, let major = answer[3].int else { throw self.malformed("end") }
+        guard answer.count == 4, let head = answer[2].int, let major = answer[3].int else {
+            throw self.malformed("end")
+        }
         self.feed.observe(id, head: head)
         return EndedSession(id: id, head: head, claim: major > 0 ? (Int64(major), random) : nil)
     }

@@ -115,6 +115,7 @@ struct EventPager {
         let hasMore = events.count > self.limit
         if hasMore { events.removeLast() }
         return EventPage(
-            events: backward ? events.reversed() : events, hasMore: hasMore, head: log?.head ?? 0, epoch: log?.epoch ?? "")
+            events: backward ? events.reversed() : events, hasMore: hasMore, head: log?.head ?? 0,
+            epoch: log?.epoch ?? "")
     }
 }

@@ -18,7 +18,8 @@ package struct SessionFilter: Sendable {
     }
 
     func admits(_ session: Session) -> Bool {
-        (self.agentID == nil || session.agentID == self.agentID) && (self.userID == nil || session.userID == self.userID)
+        (self.agentID == nil || session.agentID == self.agentID)
+            && (self.userID == nil || session.userID == self.userID)
             && (self.status == nil || session.status == self.status)
     }
 }
@@ -60,13 +61,15 @@ extension StoreShard {
             counts: counts)
     }
 
-    private func openMerge(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> IndexMerge {
+    private func openMerge(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> IndexMerge
+    {
         var before = "+inf"
         var id = ""
         if let cursor {
             let halves = cursor.split(separator: ".", maxSplits: 1)
             guard halves.count == 2, Int64(halves[0]) != nil, SessionID(halves[1]) != nil else {
-                throw .validation("Invalid pagination parameter 'cursor': Must be a cursor of this list", field: "cursor")
+                throw .validation(
+                    "Invalid pagination parameter 'cursor': Must be a cursor of this list", field: "cursor")
             }
             (before, id) = (String(halves[0]), String(halves[1]))
         }
@@ -83,7 +86,8 @@ extension StoreShard {
     private func read(entries: [IndexEntry]) async -> [Session?] {
         var sessions = [Session?](repeating: nil, count: entries.count)
         await self.concurrently(entries.indices) { place in
-            if let id = self.keyspace.sessionID(entries[place].id), case .live(let session)? = try? await self.read(id) {
+            if let id = self.keyspace.sessionID(entries[place].id), case .live(let session)? = try? await self.read(id)
+            {
                 sessions[place] = session
             }
         }
@@ -97,7 +101,7 @@ extension StoreShard {
         var expiring = 0
         var failure: StoreError?
         await self.concurrently(0..<self.keyspace.partitions) { partition in
-            do {
+            do throws(StoreError) {
                 let answer = try await self.call(
                     self.scripts.stats,
                     keys: [
@@ -108,7 +112,7 @@ extension StoreShard {
                 ended += answer.dropFirst().first?.int ?? 0
                 expiring += answer.dropFirst(2).first?.int ?? 0
             } catch {
-                failure = error as? StoreError ?? .unexpected
+                failure = error
             }
         }
         if let failure { throw failure }

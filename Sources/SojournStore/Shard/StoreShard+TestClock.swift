@@ -1,4 +1,4 @@
-import SojournCore
+package import SojournCore
 import SojournRedis
 
 extension StoreShard {
@@ -11,7 +11,7 @@ extension StoreShard {
         }
         var failure: StoreError?
         await self.concurrently(0..<self.keyspace.partitions) { partition in
-            do {
+            do throws(RedisError) {
                 _ = try await self.redis.send(
                     ["HINCRBY", .string(self.keyspace.clock(partition)), "offset", .integer(Int(milliseconds))],
                     kind: .write)

@@ -24,7 +24,9 @@ extension StoreShard {
         let answer = try await self.call(
             self.scripts.touch, keys: [keys.clock, keys.session, keys.log, keys.channel, keys.blob],
             args: [.string(cause), self.replid, .integer(1), .string(id.text)], timed: true)
-        guard let one = answer.dropFirst().first?.array, let state = one.first?.int else { throw self.malformed("touch") }
+        guard let one = answer.dropFirst().first?.array, let state = one.first?.int else {
+            throw self.malformed("touch")
+        }
         switch state {
         case 1:
             guard one.count == 4, let flat = one[2].array,
@@ -70,7 +72,7 @@ extension StoreShard {
         func failed(_ error: StoreError) -> HeartbeatOutcome {
             HeartbeatOutcome(error: error, extended: false, expiresAt: nil, head: nil, asOf: self.clock.now)
         }
-        do {
+        do throws(StoreError) {
             let answer = try await self.call(
                 self.scripts.touch, keys: keys,
                 args: [.string("heartbeat"), self.replid, .integer(0)] + group.map { .string($0.id.text) }, timed: true)
@@ -108,13 +110,15 @@ extension StoreShard {
         let answer = try await self.call(
             self.scripts.patch, keys: [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel],
             args: [
-                .string(id.text), self.replid, text(patch.timeout), .string(patch.autoRenew.map { $0 ? "1" : "0" } ?? ""),
+                .string(id.text), self.replid, text(patch.timeout),
+                .string(patch.autoRenew.map { $0 ? "1" : "0" } ?? ""),
                 text(patch.maxDuration), text(patch.warning), .integer(Int(self.configuration.timeouts.maximumTimeout)),
             ])
         switch answer.first?.int {
         case 1:
             guard answer.count == 4, let flat = answer[2].array,
-                let session = SessionFields(flat: flat).session(id: id, blob: answer[3].bytes, asOf: self.note(answer[1]))
+                let session = SessionFields(flat: flat).session(
+                    id: id, blob: answer[3].bytes, asOf: self.note(answer[1]))
             else { throw self.malformed("patch") }
             return session
         case 6: throw .invalidTimeout("The new deadline would lie in the past")

@@ -36,7 +36,12 @@ package final class StoreShard {
         options.commandTimeoutMs = configuration.commandTimeout
         options.scripts = self.scripts.all
         self.redis = RedisConnection(loop: loop, endpoint: configuration.endpoint, options: options, log: log)
-        let subscriber = RedisSubscriber(loop: loop, endpoint: configuration.endpoint, options: options, log: log)
+        let redis = self.redis
+        let probe = RedisSubscriber.Probe(channel: self.keyspace.probe("\(configuration.nodeName):\(loop.name)")) {
+            channel, nonce in _ = try await redis.send(["SPUBLISH", .string(channel), .string(nonce)], kind: .read)
+        }
+        let subscriber = RedisSubscriber(
+            loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
         self.feed.reader = { [unowned self] id, from in await self.logStretch(id, from: from) }
         self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
@@ -62,12 +67,12 @@ package final class StoreShard {
         // Ids need an idea of Redis time before the first session is made.
         _ = try await self.call(
             self.scripts.tick, keys: [self.keyspace.due(0), self.keyspace.clock(0)],
-            args: [.integer(Int(self.configuration.outageThreshold)), .integer(Int(self.configuration.outageHold)), .integer(0)],
+            args: [
+                .integer(Int(self.configuration.outageThreshold)), .integer(Int(self.configuration.outageHold)),
+                .integer(0),
+            ],
             timed: true)
-        let probe = self.keyspace.probe("\(self.configuration.nodeName):\(self.loop.name)")
-        self.feed.start(probeChannel: probe) { [unowned self] nonce in
-            _ = try? await self.redis.send(["SPUBLISH", .string(probe), .string(nonce)], kind: .read)
-        }
+        self.feed.start()
     }
 
     /// Closes the connections; what is in flight fails.

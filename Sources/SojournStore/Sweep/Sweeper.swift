@@ -87,7 +87,8 @@ final class Sweeper {
                 self.shard.scripts.tick,
                 keys: [self.shard.keyspace.due(partition), self.shard.keyspace.clock(partition)],
                 args: [
-                    .integer(Int(configuration.outageThreshold)), .integer(Int(configuration.outageHold)), .integer(Self.perLook),
+                    .integer(Int(configuration.outageThreshold)), .integer(Int(configuration.outageHold)),
+                    .integer(Self.perLook),
                 ], timed: true), answer.count == 4
         else { return }
         if let gap = answer[3].int, gap != 0 { self.tellOutage(partition, gap: gap) }
@@ -136,7 +137,8 @@ final class Sweeper {
             }
         } catch {
             // The entry in `due` stays; the next look takes it again.
-            shard.log(.debug, "a timer could not be fired; it is tried again", ["session.id": id.text, "error": "\(error)"])
+            shard.log(
+                .debug, "a timer could not be fired; it is tried again", ["session.id": id.text, "error": "\(error)"])
         }
     }
 
