@@ -75,6 +75,12 @@ package final class StoreShard {
         self.feed.start()
     }
 
+    /// An estimate of the time that sessions see, for naming things; it decides nothing.
+    package var now: Instant { self.clock.now }
+
+    /// Whether commands leave at once.
+    package var isConnected: Bool { self.redis.state == .ready }
+
     /// Closes the connections; what is in flight fails.
     package func close() {
         self.feed.close()
