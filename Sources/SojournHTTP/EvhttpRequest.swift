@@ -40,7 +40,7 @@ import SojournLoop
         self.connection = connection
         self.method = connection.guarded.method
         self.isChunkable = connection.guarded.minorVersion == 1
-        self.headerCount = connection.headerCount
+        self.headerCount = connection.guarded.headerCount
         self.loop = connection.server.loop
         connection.server.activeExchanges += 1
         unsafe evhttp_request_own(request)
@@ -96,7 +96,9 @@ import SojournLoop
 
     /// Visits the fields of this name in order until the visitor returns false.
     private func visitHeaders(named name: String, _ visit: (_ value: () -> String) -> Bool) {
-        guard let request = unsafe self.request, let list = unsafe evhttp_request_get_input_headers(request) else { return }
+        guard let request = unsafe self.request, let list = unsafe evhttp_request_get_input_headers(request) else {
+            return
+        }
         var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
         for _ in 0..<self.headerCount {
@@ -159,7 +161,8 @@ import SojournLoop
     // MARK: Answer
 
     func answer(status: Int, headers: HTTPHeaders, body: [UInt8]) {
-        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed else {
+        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
+        else {
             return
         }
         self.isAnswered = true
@@ -167,10 +170,10 @@ import SojournLoop
         connection.deadline = monotonicMilliseconds() + connection.server.limits.answerMilliseconds
         self.add(headers, on: connection)
         if connection.server.isDraining { self.add([(name: "Connection", value: "close")], on: connection) }
-        if self.method == .head {
-            // evhttp would send the body of such answers, and the client take it for the next answer's head.
-            self.add([(name: "Content-Length", value: String(body.count))], on: connection)
-        } else if status != 204 && status != 304 && !body.isEmpty {
+        let hasBody = status != 204 && status != 304
+        if hasBody { self.add([(name: "Content-Length", value: String(body.count))], on: connection) }
+        // evhttp would send a body here in any case; the client would take it for the head of the next answer.
+        if hasBody && self.method != .head && !body.isEmpty {
             let buffer = unsafe evhttp_request_get_output_buffer(request)
             _ = unsafe body.withUnsafeBytes { unsafe evbuffer_add(buffer, $0.baseAddress, $0.count) }
         }
@@ -182,7 +185,8 @@ import SojournLoop
         let list = unsafe evhttp_request_get_output_headers(request)
         for field in headers {
             if breaksLine(field) {
-                connection.server.log(.warning, "left out a header field with a line break", ["http.header": field.name])
+                connection.server.log(
+                    .warning, "left out a header field with a line break", ["http.header": field.name])
             } else {
                 unsafe evhttp_add_header(list, field.name, field.value)
             }
@@ -192,7 +196,8 @@ import SojournLoop
     // MARK: Stream
 
     func startStream(status: Int, headers: HTTPHeaders) {
-        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed else {
+        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
+        else {
             return
         }
         self.isAnswered = true
@@ -204,7 +209,9 @@ import SojournLoop
         unsafe self.outputCallback = evbuffer_add_cb(
             connection.output,
             { _, info, context in
-                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_deleted > 0 else { return }
+                guard let info = unsafe info, let context = unsafe context, unsafe info.pointee.n_deleted > 0 else {
+                    return
+                }
                 unsafe Unmanaged<EvhttpRequest>.fromOpaque(context).takeUnretainedValue().outputShrank()
             }, Unmanaged.passUnretained(self).toOpaque())
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))

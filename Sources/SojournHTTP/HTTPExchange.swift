@@ -37,8 +37,8 @@ public final class HTTPExchange {
     /// All header fields of this name in order, whatever its case.
     public func headers(_ name: String) -> [String] { self.carrier.headers(name) }
 
-    /// The body, de-chunked; empty when there is none. Each call copies it. Only POST, PUT and PATCH have one;
-    /// that of another method is skipped.
+    /// The body, de-chunked; empty when there is none. Each call copies it. HEAD and TRACE
+    /// never have one; a request that says so is refused.
     public var body: [UInt8] { self.carrier.body }
 
     /// The peer's numeric address.

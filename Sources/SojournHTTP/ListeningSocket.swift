@@ -33,7 +33,8 @@ func bindListeningSocket(host: String, port: Int, backlog: CInt = 1024) throws(H
     unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, size)
     // Accepted sockets inherit it: an answer of two writes must not wait for an acknowledgement.
     unsafe setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, size)
-    guard unsafe bind(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0, listen(descriptor, backlog) == 0
+    guard unsafe bind(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0,
+        listen(descriptor, backlog) == 0
     else {
         let what = unsafe String(cString: strerror(errno))
         Glibc.close(descriptor)

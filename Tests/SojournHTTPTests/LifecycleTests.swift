@@ -83,9 +83,12 @@ import Testing
     @Test func `a client that does not read its answer is cut`() async throws {
         var limits = HTTPLimits()
         limits.answerMilliseconds = 100
-        try await withServer(limits: limits, handler: { exchange in
-            exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
-        }) { server in
+        try await withServer(
+            limits: limits,
+            handler: { exchange in
+                exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
+            }
+        ) { server in
             let client = try server.connect(receiveBuffer: 4096)
             try client.send(get)
             #expect(try await server.eventually { $0.activeExchanges == 1 })
@@ -118,9 +121,10 @@ import Testing
     }
 
     @Test func `a drain lets requests finish and closes what is idle`() async throws {
+        let draining = Seen()
         try await withServer(onLoop: { exchange, loop in
             loop.spawn {
-                if exchange.path == "/slow" { await loop.sleep(milliseconds: 50) }
+                while exchange.path == "/slow", draining.all.isEmpty { await loop.sleep(milliseconds: 1) }
                 exchange.respond(status: 200, body: Array(exchange.path.utf8))
             }
         }) { server in
@@ -136,6 +140,7 @@ import Testing
             }
             #expect(try idle.readToEnd().isEmpty)
             #expect(throws: RawHTTPError.self) { try server.connect() }
+            draining.add("yes")
             let response = try busy.readResponse()
             #expect(response.text == "/slow")
             #expect(response.header("Connection") == "close")

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct RequestTargetTests {
     @Test(arguments: [
-        ("/", "/", "/"), ("/a/b?x=1", "/a/b", "/a/b"), ("/a%20b+c", "/a%20b+c", "/a b+c"), ("/%zz%4", "/%zz%4", "/%zz%4"),
+        ("/", "/", "/"), ("/a/b?x=1", "/a/b", "/a/b"), ("/a%20b+c", "/a%20b+c", "/a b+c"),
+        ("/%zz%4", "/%zz%4", "/%zz%4"),
         ("http://h:1/p?q", "/p", "/p"), ("http://h", "/", "/"), ("http://h?q=1", "/", "/"), ("*", "*", "*"),
         ("//x/y", "//x/y", "//x/y"), ("/a%2Fb", "/a%2Fb", "/a/b"), ("/%ff", "/%ff", "/\u{fffd}"),
         ("/a?b=http://c/d", "/a", "/a"), ("/a#f?x", "/a", "/a"), ("/%E2%82%AC", "/%E2%82%AC", "/€"),

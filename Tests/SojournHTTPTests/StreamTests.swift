@@ -21,15 +21,18 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
     ) async throws {
         let streams = Streams()
         let seen = Seen()
-        try await withServer(limits: limits, handler: { exchange in
-            if exchange.path != "/stream" {
-                seen.add("request \(exchange.path)")
-                return exchange.respond(status: 200, body: Array("ok".utf8))
+        try await withServer(
+            limits: limits,
+            handler: { exchange in
+                if exchange.path != "/stream" {
+                    seen.add("request \(exchange.path)")
+                    return exchange.respond(status: 200, body: Array("ok".utf8))
+                }
+                let stream = exchange.startStream(status: 200, headers: eventStream)
+                stream.onClosed { seen.add("closed") }
+                streams.open.append(stream)
             }
-            let stream = exchange.startStream(status: 200, headers: eventStream)
-            stream.onClosed { seen.add("closed") }
-            streams.open.append(stream)
-        }) { server in
+        ) { server in
             try await body(server, streams, seen)
             try await server.onLoop { _ in streams.open = [] }
         }
@@ -48,19 +51,24 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
                 try await server.onLoop { _ in
                     streams.open[0].write(": hb\n")
                     for number in 0..<50 {
-                        streams.open[0].write("event: e\nid: \(round).\(number)\ndata: \(String(repeating: "d", count: number * 20))\n\n")
+                        streams.open[0].write(
+                            "event: e\nid: \(round).\(number)\ndata: \(String(repeating: "d", count: number * 20))\n\n")
                     }
                 }
                 for number in 0..<50 {
                     let event = try client.readEvent()
                     let data = String(repeating: "d", count: number * 20)
-                    #expect(event == RawEvent(event: "e", id: "\(round).\(number)", data: data, comments: number == 0 ? ["hb"] : []))
+                    #expect(
+                        event
+                            == RawEvent(
+                                event: "e", id: "\(round).\(number)", data: data, comments: number == 0 ? ["hb"] : []))
                 }
             }
             try await server.onLoop { _ in streams.open[0].end() }
             #expect(try client.readEvent() == nil)
             #expect(try client.readToEnd().isEmpty)
-            #expect(try await server.eventually { $0.connections == 0 && $0.activeExchanges == 0 && $0.openStreams == 0 })
+            #expect(
+                try await server.eventually { $0.connections == 0 && $0.activeExchanges == 0 && $0.openStreams == 0 })
         }
     }
 
@@ -163,11 +171,12 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
             let client = try server.connect()
             try client.send(get + "GET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(try client.readHead().status == 200)
-            let before = try residentBytes()
+            // The kernel's buffers hold some megabytes; 64 would have to be taken by the server.
             let junk = [UInt8](repeating: 0, count: 1 << 20)
-            for _ in 0..<64 { guard (try? client.send(junk)) != nil else { break } }
+            var sent = 0
+            while sent < 64, (try? client.send(junk)) != nil { sent += 1 }
+            #expect(sent < 64)
             #expect(try await server.eventually { $0.connections == 0 })
-            #expect(try residentBytes() - before < 16 << 20)
             #expect(seen.all == ["closed"])
             // A little is thrown away, and the stream goes on.
             let other = try server.connect()

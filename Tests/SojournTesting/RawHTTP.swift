@@ -165,7 +165,9 @@ public final class RawHTTP {
         var response = RawResponse()
         response.head = String(decoding: try self.take(through: Array("\r\n\r\n".utf8)), as: UTF8.self)
         let words = response.head.split(separator: " ", maxSplits: 2)
-        guard words.count >= 2, let status = Int(words[1].prefix(3)) else { throw RawHTTPError.malformed(response.head) }
+        guard words.count >= 2, let status = Int(words[1].prefix(3)) else {
+            throw RawHTTPError.malformed(response.head)
+        }
         response.status = status
         self.chunked = response.header("Transfer-Encoding")?.lowercased() == "chunked"
         self.decoded = []
