@@ -61,7 +61,7 @@ import SojournLoop
         self.server = server
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
-        self.deadline = monotonicMilliseconds() + server.limits.headerMilliseconds
+        self.deadline = EventLoop.now + server.limits.headerMilliseconds
         unsafe bufferevent_incref(bufferevent)
         unsafe self.inputCallback = evbuffer_add_cb(
             self.input,
@@ -144,7 +144,7 @@ import SojournLoop
 
     private func readHead(from offset: Int) {
         if self.guarded.bytes == 0 {
-            self.deadline = monotonicMilliseconds() + self.server.limits.headerMilliseconds
+            self.deadline = EventLoop.now + self.server.limits.headerMilliseconds
         }
         let length = unsafe evbuffer_get_length(self.input)
         self.headFed += length - offset
@@ -153,7 +153,7 @@ import SojournLoop
         case .refuse(let status, let message): self.refuse(status: status, message: message)
         case .complete:
             self.phase = .body
-            self.deadline = monotonicMilliseconds() + self.server.limits.bodyMilliseconds
+            self.deadline = EventLoop.now + self.server.limits.bodyMilliseconds
             if self.guarded.isChunked {
                 self.chunks = ChunkGuard(limits: self.server.limits)
                 // evhttp may have taken lines of the head off the front already.
@@ -221,7 +221,7 @@ import SojournLoop
         self.chunks = nil
         self.headFed = 0
         self.phase = .head
-        self.deadline = monotonicMilliseconds() + self.server.limits.idleMilliseconds
+        self.deadline = EventLoop.now + self.server.limits.idleMilliseconds
         if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
     }
 
@@ -241,7 +241,7 @@ import SojournLoop
     func refuse(status: Int, message: String) {
         self.phase = .refusing
         self.discardInput()
-        self.deadline = monotonicMilliseconds() + Self.lingerMilliseconds
+        self.deadline = EventLoop.now + Self.lingerMilliseconds
         let body = self.server.limits.refusalBody(status, message)
         self.refusal = """
             HTTP/1.1 \(status) \(reasonPhrase(status))\r

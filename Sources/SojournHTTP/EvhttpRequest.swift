@@ -167,7 +167,7 @@ import SojournLoop
         }
         self.isAnswered = true
         self.onClosed = nil
-        connection.deadline = monotonicMilliseconds() + connection.server.limits.answerMilliseconds
+        connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         self.add(headers, on: connection)
         if connection.server.isDraining { self.add([(name: "Connection", value: "close")], on: connection) }
         let hasBody = status != 204 && status != 304
@@ -204,7 +204,7 @@ import SojournLoop
         self.isStream = true
         connection.server.openStreams += 1
         self.framing = self.method == .head ? .none : self.isChunkable ? .chunked : .plain
-        self.lastWriteProgress = monotonicMilliseconds()
+        self.lastWriteProgress = EventLoop.now
         self.add(headers, on: connection)
         unsafe self.outputCallback = evbuffer_add_cb(
             connection.output,
@@ -235,7 +235,7 @@ import SojournLoop
             return
         }
         self.framing = .none
-        connection.deadline = monotonicMilliseconds() + connection.server.limits.answerMilliseconds
+        connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         unsafe evhttp_send_reply_end(request)
     }
 
@@ -250,7 +250,7 @@ import SojournLoop
     }
 
     private func outputShrank() {
-        self.lastWriteProgress = monotonicMilliseconds()
+        self.lastWriteProgress = EventLoop.now
         guard self.onDrained != nil, self.drainTold, self.pendingBytes == 0 else { return }
         // Not from here: the bufferevent is in the middle of a write.
         self.drainTold = false

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ExchangeTests {
     @Test func `a handler sees the request as it was sent`() async throws {
         let seen = Seen()
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             seen.add(exchange.method.rawValue)
             seen.add(exchange.path)
             seen.add(exchange.rawPath)
@@ -19,7 +19,7 @@ import Testing
             seen.add(exchange.remoteAddress)
             exchange.respond(
                 status: 201, headers: [("X-Answer", "yes"), ("X-Answer", "again")], body: Array("done".utf8))
-        }) { server in
+        } test: { server in
             let response = try server.request(
                 "POST /a%2Fb%20c?x=1&y=a+b HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-one:2 \r\nContent-Length: 4\r\n\r\nbody"
             )
@@ -50,9 +50,9 @@ import Testing
     }
 
     @Test func `HEAD tells the length and sends no body, 204 neither`() async throws {
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             exchange.respond(status: exchange.path == "/none" ? 204 : 200, body: Array("12345".utf8))
-        }) { server in
+        } test: { server in
             let client = try server.connect()
             try client.send(
                 "HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -65,14 +65,14 @@ import Testing
     }
 
     @Test func `pipelined requests are answered in order, also when answers take a while`() async throws {
-        try await withServer(onLoop: { exchange, loop in
+        try await withServer { exchange, loop in
             let number = Int(exchange.path.dropFirst()) ?? 0
             // Each suspends for a time of its own; the order of the answers must not follow it.
             loop.spawn {
                 await loop.sleep(milliseconds: number % 3)
                 exchange.respond(status: 200, body: Array("\(number)".utf8))
             }
-        }) { server in
+        } test: { server in
             let client = try server.connect()
             var text = ""
             for number in 0..<50 {
@@ -140,12 +140,9 @@ import Testing
     @Test func `a body up to the limit arrives, a larger one is 413`() async throws {
         var limits = HTTPLimits()
         limits.bodyBytes = 300_000
-        try await withServer(
-            limits: limits,
-            handler: { exchange in
-                exchange.respond(status: 200, body: exchange.body)
-            }
-        ) { server in
+        try await withServer(limits: limits) { exchange in
+            exchange.respond(status: 200, body: exchange.body)
+        } test: { server in
             let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             let client = try server.connect()
             try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n")
@@ -195,9 +192,9 @@ import Testing
     }
 
     @Test func `a field that breaks its line is left out`() async throws {
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             exchange.respond(status: 200, headers: [("X-Bad", "a\r\nX-Evil: b"), ("X\nY", "c"), ("X-Good", "d")])
-        }) { server in
+        } test: { server in
             let response = try server.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(response.header("X-Good") == "d")
             #expect(!response.head.contains("Evil") && !response.head.contains("Bad"))
@@ -205,7 +202,8 @@ import Testing
     }
 
     @Test func `an exchange that is dropped is answered 500`() async throws {
-        try await withServer(handler: { _ in }) { server in
+        try await withServer { _ in
+        } test: { server in
             let response = try server.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(response.status == 500)
         }

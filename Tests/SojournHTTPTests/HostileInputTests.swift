@@ -160,10 +160,10 @@ import Testing
 
     @Test func `trailers are never seen as header fields`() async throws {
         let seen = Seen()
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             seen.add(exchange.header("X-Admin") ?? "none")
             exchange.respond(status: 200, body: exchange.body)
-        }) { server in
+        } test: { server in
             let response = try server.request(
                 Self.post("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\nX-Admin: yes\r\n\r\n"))
             #expect(response.text == "abc")
