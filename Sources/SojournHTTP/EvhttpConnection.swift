@@ -54,6 +54,8 @@ import SojournLoop
 
     var input: OpaquePointer? { unsafe bufferevent_get_input(self.bufferevent) }
     var output: OpaquePointer? { unsafe bufferevent_get_output(self.bufferevent) }
+    /// Whether a request is complete to the guards, too.
+    var isRequestComplete: Bool { self.phase == .body && self.chunks == nil }
     /// Whether no request is under way.
     var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
 
@@ -182,8 +184,9 @@ import SojournLoop
                 unsafe evbuffer_peek(self.input, length - position, &pointer, &block, 1) > 0
             else { break }
             let bytes = unsafe UnsafeRawBufferPointer(
-                start: block.iov_base, count: min(block.iov_len, length - position))
-            let verdict = unsafe visit(Span(_unsafeElements: bytes.bindMemory(to: UInt8.self)))
+                start: block.iov_base, count: min(block.iov_len, length - position)
+            ).bindMemory(to: UInt8.self)
+            let verdict = unsafe visit(bytes.span)
             guard verdict == .more else { return verdict }
             position += bytes.count
         }

@@ -118,7 +118,7 @@ import SojournLoop
 
     private func received(_ request: OpaquePointer) {
         guard let evcon = unsafe evhttp_request_get_connection(request),
-            let connection = self.connections[UInt(bitPattern: evcon)], connection.phase == .body
+            let connection = self.connections[UInt(bitPattern: evcon)], connection.isRequestComplete
         else {
             // Nothing the guard has not seen may reach a handler.
             return unsafe evhttp_send_error(request, 400, nil)

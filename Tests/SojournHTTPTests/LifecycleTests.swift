@@ -61,6 +61,32 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `bytes that arrive while an answer is due wait for their turn`(watched: Bool) async throws {
+        let released = Seen()
+        try await withServer { exchange, loop in
+            if watched { exchange.onClosed {} }
+            loop.spawn {
+                while exchange.path == "/1", released.all.isEmpty { await loop.sleep(milliseconds: 1) }
+                exchange.respond(status: 200, body: Array(exchange.path.utf8))
+            }
+        } test: { server in
+            let client = try server.connect()
+            try client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await server.eventually { $0.activeExchanges == 1 })
+            // A whole request, then a part of one, each on its own while the first answer is due.
+            for part in ["GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /3 HTTP/1.1\r\nHo"] {
+                try client.send(part)
+                #expect(try await server.eventually { $0.activeExchanges == 1 })
+            }
+            released.add("now")
+            #expect(try client.readResponse().text == "/1")
+            #expect(try client.readResponse().text == "/2")
+            try client.send("st: a\r\n\r\n")
+            #expect(try client.readResponse().text == "/3")
+        }
+    }
+
     @Test func `a client that leaves while its answer is due is noticed before the answer`() async throws {
         let seen = Seen()
         try await withServer { exchange, loop in
