@@ -1,0 +1,63 @@
+/// One reply of a Redis server (RESP2).
+public enum RESPValue: Sendable, Hashable {
+    /// Nothing: a null bulk string or null array.
+    case null
+    /// An integer.
+    case integer(Int)
+    /// A simple string, such as `OK`.
+    case simple(String)
+    /// A bulk string: any bytes.
+    case bulk([UInt8])
+    /// Several replies.
+    case array([RESPValue])
+    /// An error; at the top of a reply it is thrown instead, so callers meet it only inside arrays.
+    case error(RESPErrorReply)
+
+    /// The text of a simple or bulk string (invalid UTF-8 is repaired) or the digits of an integer; else nil.
+    public var string: String? {
+        switch self {
+        case .simple(let text): text
+        case .bulk(let bytes): String(decoding: bytes, as: UTF8.self)
+        case .integer(let number): String(number)
+        case .null, .array, .error: nil
+        }
+    }
+
+    /// An integer, also when it came as decimal digits; else nil.
+    public var int: Int? {
+        switch self {
+        case .integer(let number): number
+        case .simple, .bulk: self.string.flatMap { Int($0) }
+        case .null, .array, .error: nil
+        }
+    }
+
+    /// The bytes of a simple or bulk string; else nil.
+    public var bytes: [UInt8]? {
+        switch self {
+        case .simple(let text): Array(text.utf8)
+        case .bulk(let bytes): bytes
+        case .null, .integer, .array, .error: nil
+        }
+    }
+
+    /// The elements of an array; else nil.
+    public var array: [RESPValue]? { if case .array(let elements) = self { elements } else { nil } }
+
+    /// Whether it is nothing.
+    public var isNull: Bool { self == .null }
+}
+
+/// An error that the server sent, in its own words.
+public struct RESPErrorReply: Sendable, Hashable {
+    /// The first word, such as `OOM`, `NOSCRIPT`, `READONLY` or `ERR`.
+    public let code: String
+    /// The whole line, code word included.
+    public let message: String
+
+    /// Takes the line apart.
+    public init(message: String) {
+        self.message = message
+        self.code = message.split(separator: " ", maxSplits: 1).first.map(String.init) ?? ""
+    }
+}

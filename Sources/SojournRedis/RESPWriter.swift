@@ -1,0 +1,56 @@
+/// Encodes commands as RESP arrays of bulk strings, one after the other in one buffer.
+struct RESPWriter {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
+
+    mutating func append(_ payload: PendingCommand.Payload, asEval: Bool) {
+        switch payload {
+        case .plain(let arguments):
+            self.header(arguments.count)
+            for argument in arguments { self.append(argument) }
+        case .script(let script, let keys, let arguments):
+            self.header(3 + keys.count + arguments.count)
+            self.append(asEval ? "EVAL" : "EVALSHA")
+            self.append(asEval ? script.source : script.sha1)
+            self.append(.integer(keys.count))
+            for key in keys { self.append(key) }
+            for argument in arguments { self.append(argument) }
+        }
+    }
+
+    mutating func append(_ words: [String]) {
+        self.header(words.count)
+        for word in words { self.append(word) }
+    }
+
+    private mutating func header(_ count: Int) { self.line(0x2A, count) }
+
+    private mutating func append(_ argument: RedisArgument) {
+        switch argument {
+        case .string(let text): self.append(text)
+        case .bytes(let bytes):
+            self.line(0x24, bytes.count)
+            self.bytes += bytes
+            self.endLine()
+        case .integer(let number): self.append(String(number))
+        }
+    }
+
+    private mutating func append(_ text: String) {
+        self.line(0x24, text.utf8.count)
+        self.bytes += text.utf8
+        self.endLine()
+    }
+
+    private mutating func line(_ mark: UInt8, _ number: Int) {
+        self.bytes.append(mark)
+        self.bytes += String(number).utf8
+        self.endLine()
+    }
+
+    private mutating func endLine() {
+        self.bytes.append(0x0D)
+        self.bytes.append(0x0A)
+    }
+}

@@ -1,0 +1,50 @@
+import SojournCore
+import SojournLoop
+
+/// The connection keeps asking who the server is: its role decides whether writes leave, its replication id
+/// names the epoch of what is written.
+extension RedisConnection {
+    func refreshIsDue() {
+        self.refreshTimer?.start(afterMilliseconds: self.options.refreshIntervalMs)
+        let age = self.pipeline.headAge(now: EventLoop.now)
+        if age > self.options.stallLimitMs {
+            return self.link.drop("the server has not answered for \(age) ms")
+        }
+        self.refresh()
+    }
+
+    /// Reads role and replication id again.
+    func refresh() {
+        guard self.pipeline.isOpen, !self.refreshIsOut else { return }
+        self.refreshIsOut = true
+        let deadline = EventLoop.now + self.options.stallLimitMs
+        self.enqueue(
+            PendingCommand(.plain(["INFO", "replication"]), kind: .read, deadline: deadline) { [weak self] result in
+                guard let self else { return }
+                self.refreshIsOut = false
+                guard case .success(let reply) = result, let text = reply.string else { return }
+                let info = ServerInfo(text)
+                self.adopt(isMaster: info.isMaster, replid: info["master_replid"])
+            })
+    }
+
+    func adopt(isMaster: Bool, replid: String?) {
+        if let replid, replid != self.replid {
+            if self.replid != nil {
+                self.log(
+                    .notice, "Redis has a new replication id; a new epoch begins",
+                    ["redis.endpoint": "\(self.endpoint)", "redis.replid": replid])
+            }
+            self.replid = replid
+        }
+        guard isMaster != self.pipeline.allowsWrites else { return }
+        self.pipeline.allowsWrites = isMaster
+        if isMaster { self.flushSoon() } else { self.tellNoMaster() }
+    }
+
+    func tellNoMaster() {
+        self.log(
+            .warning, "This Redis server is no master; writes wait until it is",
+            ["redis.endpoint": "\(self.endpoint)"])
+    }
+}

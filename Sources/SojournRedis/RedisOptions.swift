@@ -1,0 +1,28 @@
+/// How to talk to one Redis server.
+public struct RedisOptions: Sendable {
+    /// The ACL user; nil is the default user.
+    public var user: String?
+    /// The password; nil sends no AUTH.
+    public var password: String?
+    /// The database number.
+    public var database = 0
+    /// What `CLIENT LIST` shows; no spaces.
+    public var clientName: String?
+    /// Limit in milliseconds for a connection to be made, and again for its handshake.
+    public var connectTimeoutMs = 2_000
+    /// Limit in milliseconds for each command that sets none of its own, waiting for a connection included.
+    public var commandTimeoutMs = 3_000
+    /// A reply older than this many milliseconds means that the connection is dead.
+    public var stallLimitMs = 6_000
+    /// How often, in milliseconds, role and `master_replid` are read again.
+    public var refreshIntervalMs = 1_000
+    /// The shortest and longest pause in milliseconds between two attempts to connect.
+    public var backoffMs = 50...1_000
+    /// Commands that may wait at most; more fail at once as unavailable.
+    public var maxWaiting = 20_000
+    /// Loaded on each new connection, before any command is sent.
+    public var scripts: [Script] = []
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,34 @@
+/// What `INFO` says, field by field.
+struct ServerInfo {
+    private var fields: [Substring: Substring] = [:]
+
+    init(_ text: String) {
+        // Compared as bytes: to Swift "\r\n" is one character.
+        for line in text.split(whereSeparator: \.isNewline) where line.first != "#" {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            self.fields[line[..<colon]] = line[line.index(after: colon)...]
+        }
+    }
+
+    subscript(_ name: Substring) -> String? { self.fields[name].map(String.init) }
+
+    /// Whether `role` is `master`.
+    var isMaster: Bool { self["role"] == "master" }
+
+    /// Why this server is too old, as a sentence, or nil.
+    var versionRefusal: String? {
+        let version = self["redis_version"] ?? "of unknown version"
+        let major = version.split(separator: ".").first.flatMap { Int($0) } ?? 0
+        return major >= 7 ? nil : "Redis 7.0 or newer is needed; this server is \(version)"
+    }
+
+    /// Why this eviction policy loses sessions, as a sentence, or nil.
+    static func policyRefusal(_ policy: String?) -> String? {
+        switch policy {
+        case "noeviction": nil
+        case let policy?:
+            "maxmemory-policy must be noeviction, because sessions would be evicted otherwise; it is \(policy)"
+        case nil: "the server does not tell its maxmemory-policy, neither by CONFIG nor by INFO; allow one of them"
+        }
+    }
+}
