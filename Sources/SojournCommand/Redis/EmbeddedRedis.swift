@@ -14,6 +14,8 @@ actor EmbeddedRedis {
         var appendfsync = ServeSettings.Appendfsync.always
         /// The variables of the node, of which it gets the harmless ones.
         var environment = Environment.variables
+        /// How long it gets to answer, or to end, before it is killed.
+        var patience: Duration = .seconds(10)
         /// What happens to it is told here.
         var log = Log.silent
     }
@@ -36,8 +38,6 @@ actor EmbeddedRedis {
     private static let glance: Duration = .milliseconds(20)
     /// A server that ran this long is not failing at its start.
     private static let steady: Duration = .seconds(30)
-    /// How long it gets to answer, or to end, before it is killed.
-    private static let patience: Duration = .seconds(10)
 
     /// A server that is not started yet.
     init(folder: DataFolder, options: Options = Options()) throws(StartError) {
@@ -130,7 +130,7 @@ actor EmbeddedRedis {
     }
 
     private func waitUntilReady() async throws(StartError) {
-        var reminder = ContinuousClock.now + Self.patience
+        var reminder = ContinuousClock.now + self.options.patience
         while let process = self.process {
             if let exit = ChildProcess.exit(of: process, workingIn: self.folder.redis) {
                 self.process = nil
@@ -142,7 +142,7 @@ actor EmbeddedRedis {
             guard !self.stopping else { throw StartError("the node is stopping") }
             if ContinuousClock.now > reminder {
                 self.options.log(.notice, "the private Redis is still loading its data", ["redis.pid": "\(process)"])
-                reminder = .now + Self.patience
+                reminder = .now + self.options.patience
             }
             try? await Task.sleep(for: Self.glance)
         }
@@ -152,7 +152,7 @@ actor EmbeddedRedis {
 
     /// Takes over a server that an earlier node left behind; false when there is none.
     private func adopt() async throws(StartError) -> Bool {
-        var limit = ContinuousClock.now + Self.patience
+        var limit = ContinuousClock.now + self.options.patience
         while true {
             let process = ChildProcess.find(named: "redis-server", workingIn: self.folder.redis)
             do throws(RedisProbe.Failure) {
@@ -172,7 +172,7 @@ actor EmbeddedRedis {
                 case .absent where process == nil: return false
                 case .refused(let reason) where process == nil:
                     throw StartError("a strange redis-server listens on \(self.socket): \(reason); stop it")
-                case .refused(let reason) where reason.hasPrefix("LOADING"): limit = .now + Self.patience
+                case .refused(let reason) where reason.hasPrefix("LOADING"): limit = .now + self.options.patience
                 default: break
                 }
             }
@@ -188,7 +188,7 @@ actor EmbeddedRedis {
 
     /// Asks a server to end (SIGTERM writes what is not on disk), and kills it when it does not.
     private func end(_ process: pid_t) async {
-        var patience = Self.patience
+        var patience = self.options.patience
         for signal in [SIGTERM, SIGKILL] {
             guard ChildProcess.exit(of: process, workingIn: self.folder.redis) == nil else { return }
             kill(process, signal)

@@ -22,12 +22,12 @@ extension ServeSettings {
         },
         Setting(
             name: "api-keys", aliases: ["ELIZA_SERVER_AUTH_TOKEN"], placeholder: "KEY,…", standard: "none",
-            help: "keys of which every request needs one", shown: { _ in "(not shown)" }
-        ) { settings, text in
-            let keys = text.split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
-            guard !keys.isEmpty else { throw Rule("one or more keys with commas between them") }
-            settings.apiKeys = keys
-        },
+            help: "keys of which every request needs one", shown: { _ in "(not shown)" },
+            apply: { settings, text in
+                let keys = text.split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+                guard !keys.isEmpty else { throw Rule("one or more keys with commas between them") }
+                settings.apiKeys = keys
+            }),
         Setting(
             name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
             help: "how many event loops, each with its own thread and Redis connections"
