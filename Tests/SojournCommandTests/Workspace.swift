@@ -28,10 +28,14 @@ final class Workspace: Sendable {
     var server: pid_t? { ChildProcess.find(named: "redis-server", workingIn: self.data + "/redis") }
 
     /// Writes a program that stands in for redis-server.
+    ///
+    /// Another process writes it: a descriptor open for writing here would be inherited for a moment by what other
+    /// tests fork, and the system refuses to run a file that someone may still write (ETXTBSY).
     func program(_ text: String) throws -> String {
         let path = self.path + "/program"
-        try Data("#!/bin/sh\n\(text)\n".utf8).write(to: URL(fileURLWithPath: path))
-        chmod(path, 0o755)
+        let script = #"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 755 "$2""#
+        _ = try ChildProcess.output(
+            of: "/bin/sh", ["-c", script, "sh", text, path], environment: Environment.variables)
         return path
     }
 }
