@@ -59,15 +59,21 @@ enum ServeCommand {
         _ settings: ServeSettings, redis: RedisAddress, folder: DataFolder?, signals: Signals, log: Log
     ) async throws {
         let archive = settings.archivePath(in: folder)
+        let node = try await Node.start(settings, redis: redis, archivePath: archive, log: log)
         Console.say(
             """
-            sojourn \(version)
+            sojourn \(version), node \(node.name)
+              listens  http://\(settings.host):\(node.port)
               redis    \(redis.shown)\(folder == nil ? "" : " (private, appendfsync \(settings.redisAppendfsync))")
               data     \(folder?.path ?? "none")
-              archive  \(archive ?? "none")
+              archive  \(archive ?? "none on this node")
+            try:
+              curl http://\(settings.host):\(node.port)\(Node.firstLine)
             """)
         let signal = await signals.first()
-        log(.notice, "stopping", ["signal": "\(signal)"])
+        log(.notice, "stopping: streams are told, requests finish", ["signal": "\(signal)"])
+        await node.stop()
+        log(.notice, "stopped", [:])
     }
 }
 

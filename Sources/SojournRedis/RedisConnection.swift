@@ -111,7 +111,7 @@ public final class RedisConnection {
         _ script: Script, keys: [String], arguments: [RedisArgument] = [], orderKey: String? = nil,
         timeoutMs: Int? = nil, file: String = #fileID, line: UInt = #line
     ) async throws(RedisError) -> RESPValue {
-        precondition(keys.count == script.keyCount, "script \(script.name) takes \(script.keyCount) keys")
+        precondition(keys.count >= script.keyCount, "script \(script.name) takes at least \(script.keyCount) keys")
         return try await self.submit(
             .script(script, keys: keys, arguments: arguments), kind: script.isReadOnly ? .read : .write,
             orderKey: orderKey, timeoutMs: timeoutMs, file: file, line: line)

@@ -1,6 +1,6 @@
 public import SojournCore
 import SojournHTTP
-public import SojournLoop
+import SojournLoop
 public import SojournStore
 
 /// A node: it serves the sessions of a store over HTTP, on every loop of the store.
@@ -27,6 +27,7 @@ public final class Server: Sendable {
     public static func start(
         configuration: ServerConfiguration, store: SessionStore, log: Log = .silent
     ) async throws -> Server {
+        try HTTPServer.ensureUnused(host: configuration.host, port: configuration.port)
         var parts: [(loop: EventLoop, node: Confined<NodeServer>)] = []
         var port = configuration.port
         let duties = store.duties

@@ -38,7 +38,8 @@ enum Input {
         case .string(let key)? where !key.isEmpty && key.utf16.count <= Self.keyUnits: return key
         default:
             throw .validation(
-                "Invalid conversationKey: Must be a string of 1 to \(Self.keyUnits) characters", field: "conversationKey")
+                "Invalid conversationKey: Must be a string of 1 to \(Self.keyUnits) characters",
+                field: "conversationKey")
         }
     }
 

@@ -1,13 +1,20 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 
 /// Sending messages and reading the history.
 extension NodeServer {
     var messageRoutes: [Route] {
         [
-            Route(.post, Self.base + "/:id/messages") { [unowned self] in try await self.send($0) },
-            Route(.get, Self.base + "/:id/messages") { [unowned self] in try await self.history($0) },
-            Route(.get, Self.base + "/:id/events") { [unowned self] in try await self.events($0) },
+            Route(.post, Self.base + "/:id/messages") { [unowned self] context throws(StoreError) in
+                try await self.send(context)
+            },
+            Route(.get, Self.base + "/:id/messages") { [unowned self] context throws(StoreError) in
+                try await self.history(context)
+            },
+            Route(.get, Self.base + "/:id/events") { [unowned self] context throws(StoreError) in
+                try await self.events(context)
+            },
         ]
     }
 
@@ -36,8 +43,8 @@ extension NodeServer {
         case .http:
             var answered = sent
             if let answer = await AgentAnswer.wait(
-                self.shard, id, after: message.cursor, limit: self.configuration.answerLimit, exchange: context.exchange)
-            {
+                self.shard, id, after: message.cursor, limit: self.configuration.answerLimit, exchange: context.exchange
+            ) {
                 answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
             } else {
                 answered["pending"] = true

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 
 /// Health, and the test clock.
@@ -6,11 +7,16 @@ extension NodeServer {
     var nodeRoutes: [Route] {
         var routes = [
             Route(.get, Self.base + "/health") { [unowned self] _ throws(StoreError) in await self.health() },
-            Route(.get, Self.base + "/:id/stream") { [unowned self] in try await self.stream($0) },
+            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
+                try await self.stream(context)
+            },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
         if self.configuration.testClock {
-            routes.append(Route(.post, "/test/clock") { [unowned self] in try await self.advance($0) })
+            routes.append(
+                Route(.post, "/test/clock") { [unowned self] context throws(StoreError) in
+                    try await self.advance(context)
+                })
         }
         return routes
     }

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 
 /// Create, read, delete, list.
@@ -7,10 +8,13 @@ extension NodeServer {
 
     var sessionRoutes: [Route] {
         [
-            Route(.post, Self.base) { [unowned self] in try await self.create($0) },
-            Route(.get, Self.base) { [unowned self] in try await self.list($0) },
-            Route(.get, Self.base + "/:id") { [unowned self] in try await self.read($0) },
-            Route(.delete, Self.base + "/:id") { [unowned self] in try await self.delete($0) },
+            Route(.post, Self.base) { [unowned self] context throws(StoreError) in try await self.create(context) },
+            Route(.get, Self.base) { [unowned self] context throws(StoreError) in try await self.list(context) },
+            Route(.get, Self.base + "/:id") { [unowned self] context throws(StoreError) in try await self.read(context)
+            },
+            Route(.delete, Self.base + "/:id") { [unowned self] context throws(StoreError) in
+                try await self.delete(context)
+            },
         ]
     }
 

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 
 /// Renewals, heartbeats, timeouts.
@@ -24,7 +25,9 @@ extension NodeServer {
                 let patch = try self.shard.configuration.timeouts.patch(from: try context.body())
                 return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
             },
-            Route(.post, Self.base + "/heartbeat") { [unowned self] in try await self.heartbeats($0) },
+            Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
+                try await self.heartbeats(context)
+            },
         ]
     }
 

@@ -66,7 +66,9 @@ struct Router {
 
     init(_ routes: [Route]) {
         self.routes = routes.enumerated().sorted { left, right in
-            let (a, b) = (left.element.pattern.count { $0.hasPrefix(":") }, right.element.pattern.count { $0.hasPrefix(":") })
+            let (a, b) = (
+                left.element.pattern.count { $0.hasPrefix(":") }, right.element.pattern.count { $0.hasPrefix(":") }
+            )
             return a != b ? a < b : left.offset < right.offset
         }.map(\.element)
     }

@@ -34,8 +34,9 @@ final class EventStream: FeedReader {
     }
 
     func start(after cursor: Cursor) {
-        // The pause before a reconnect, with jitter, so that clients do not come back all at once.
-        self.stream.write("retry: \(Int.random(in: 1000...3000))\n\n")
+        // The pause before a reconnect, with jitter, so that clients do not come back all at once. No blank line: some
+        // clients would see an empty event.
+        self.stream.write("retry: \(Int.random(in: 1000...3000))\n")
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.session.id, after: cursor)
     }
@@ -147,7 +148,8 @@ extension NodeServer {
         if let asked, !asked.isEmpty {
             guard let parsed = Cursor(asked) else {
                 throw .validation(
-                    "Invalid pagination parameter 'after': Must be a cursor such as 1a2b3c4d.1:12, or 0", field: "after")
+                    "Invalid pagination parameter 'after': Must be a cursor such as 1a2b3c4d.1:12, or 0", field: "after"
+                )
             }
             cursor = parsed
         }

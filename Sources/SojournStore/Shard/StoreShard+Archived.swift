@@ -28,7 +28,8 @@ extension StoreShard {
     ) async throws(StoreError) -> MessagePage {
         let (session, isArchived) = try await self.anySession(id)
         let pager = MessagePager(limit: limit, before: before, after: after)
-        let page = isArchived
+        let page =
+            isArchived
             ? try await pager.page(of: ArchivedLog(shard: self, session: session))
             : try await pager.page(of: KeptLog(shard: self, id: id))
         return MessagePage(messages: page.messages, hasMore: page.hasMore, session: session)
