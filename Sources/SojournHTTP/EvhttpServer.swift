@@ -73,7 +73,7 @@ import SojournLoop
     func stopAccepting() {
         self.isDraining = true
         guard let evhttp = unsafe self.evhttp else { return }
-        for unsafebound in unsafe self.listeners { unsafe evhttp_del_accept_socket(evhttp, bound) }
+        unsafe self.listeners.forEach { unsafe evhttp_del_accept_socket(evhttp, $0) }
         unsafe self.listeners.removeAll()
     }
 
@@ -124,9 +124,7 @@ import SojournLoop
         // Listed first: closing changes the table.
         let expired = self.connections.values.filter { ($0.deadline ?? now + 1) <= now }
         for connection in expired { connection.close() }
-        for unsafebound in unsafe self.listeners {
-            unsafe evconnlistener_enable(evhttp_bound_socket_get_listener(bound))
-        }
+        unsafe self.listeners.forEach { unsafe evconnlistener_enable(evhttp_bound_socket_get_listener($0)) }
         self.sweeper?.start(afterMilliseconds: self.limits.sweepMilliseconds)
     }
 
