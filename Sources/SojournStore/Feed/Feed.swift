@@ -115,11 +115,13 @@ package final class Feed {
     /// The newest seq of a session, learnt in passing (a heartbeat's answer): a lost last event is noticed for free.
     func observe(_ id: SessionID, head: Int) {
         guard let topic = self.topics[id], topic.state == .live, let last = topic.last, head != last.seq else { return }
+        // Less than was passed on: Redis lost events, or this answer was overtaken by one.
+        guard head > last.seq else { return self.settle(topic) }
         // The event may be on its way: give the channel a moment before asking the log.
         self.loop.spawn { [weak self] in
             guard let self else { return }
             await self.loop.sleep(milliseconds: 100)
-            if let last = topic.last, head > last.seq || head < last.seq { self.settle(topic) }
+            if let last = topic.last, head > last.seq { self.settle(topic) }
         }
     }
 
