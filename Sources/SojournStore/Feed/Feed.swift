@@ -188,12 +188,14 @@ package final class Feed {
         if shared < last.seq {
             // Redis lost events that were delivered already: whoever has them is told, the others go on.
             topic.last = Cursor(epoch: stretch.epoch, seq: shared)
-            for subscription in topic.subscriptions.values where subscription.isJoined {
-                if subscription.position > shared { subscription.isJoined = false }
-            }
             topic.isDirty = true
-            return
         }
+        // A reader may be further than its topic; then its own cursor says what it shares with this log.
+        for subscription in topic.subscriptions.values where subscription.isJoined {
+            let cursor = Cursor(epoch: subscription.epoch, seq: subscription.position)
+            if !stretch.history.honours(cursor) { subscription.isJoined = false }
+        }
+        guard shared == last.seq else { return }
         topic.last = Cursor(epoch: stretch.epoch, seq: last.seq)
         guard stretch.oldest <= last.seq + 1 else {
             // The window has moved on; each reader finds its own way.
