@@ -115,13 +115,13 @@ package final class Feed {
     /// The newest seq of a session, learnt in passing (a heartbeat's answer): a lost last event is noticed for free.
     func observe(_ id: SessionID, head: Int) {
         guard let topic = self.topics[id], topic.state == .live, let last = topic.last, head != last.seq else { return }
-        // Less than was passed on: Redis lost events, or this answer was overtaken by one.
-        guard head > last.seq else { return self.settle(topic) }
-        // The event may be on its way: give the channel a moment before asking the log.
+        // More than was passed on: the event may be on its way, so give the channel a moment. Less: an event may
+        // have overtaken this answer; if nothing else comes, Redis may have lost what was passed on.
         self.loop.spawn { [weak self] in
             guard let self else { return }
             await self.loop.sleep(milliseconds: 100)
-            if let last = topic.last, head > last.seq { self.settle(topic) }
+            guard let now = topic.last else { return }
+            if head > now.seq || (head < last.seq && now == last) { self.settle(topic) }
         }
     }
 
