@@ -17,6 +17,8 @@ final class WatchRecord: Sendable {
         var gaps: [Gap] = []
         /// The seqs since the last gap, without those before it.
         var sinceGap: [Int] = []
+        /// The log as this reader knows it: what a gap says is not there is taken out.
+        var picture: [Event] = []
         var ready: Cursor?
         var error: StoreError?
         var isOver = false
@@ -49,11 +51,13 @@ final class WatchRecord: Sendable {
             switch element {
             case .event(let event):
                 state.events.append(event)
+                state.picture.append(event)
                 if let seq = event.seq { state.sinceGap.append(seq) }
             case .ready(let cursor): state.ready = cursor
             case .gap(let missing, let resumeAt):
                 state.gaps.append(Gap(missing: missing, resumeAt: resumeAt))
                 state.sinceGap = []
+                state.picture.removeAll { ($0.seq ?? 0) > resumeAt.seq }
             }
         }
     }
@@ -62,6 +66,7 @@ final class WatchRecord: Sendable {
 
     var events: [Event] { self.state.withLock { $0.events } }
     var seqs: [Int] { self.state.withLock { $0.events.compactMap(\.seq) } }
+    var picture: [Event] { self.state.withLock { $0.picture } }
     var seqsSinceGap: [Int] { self.state.withLock { $0.sinceGap } }
     var gaps: [Gap] { self.state.withLock { $0.gaps } }
     var ready: Cursor? { self.state.withLock { $0.ready } }
