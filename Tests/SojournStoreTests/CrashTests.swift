@@ -58,7 +58,8 @@ import Testing
         ]
         let ledger = Ledger()
         let writers = (0..<8).map { number in
-            Task { await self.write("w\(number)", from: nodes[number % 2], to: session, into: ledger) }
+            let node = nodes[number % 2]
+            return Task { await self.write("w\(number)", from: node, to: session, into: ledger) }
         }
         for _ in 1...3 {
             let before = ledger.outcomes.withLock { $0.acknowledged.count }
