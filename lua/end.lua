@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Ends a session's life in one step: logs it, freezes the log, frees the conversation key, leaves the indexes, writes
--- the tombstone and hands the session to the archivists.
+-- the tombstone and hands the session to the archivists. Its open turns are cancelled before.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] due   KEYS[6] arc   KEYS[7] all
 -- KEYS[8] index of the agent   KEYS[9] index of the user   KEYS[10] conversation key (without one: any of the slot)
--- KEYS[11] tombstone   KEYS[12] channel
+-- KEYS[11] tombstone   KEYS[12] channel   KEYS[13] turns   KEYS[14] queue
 -- ARGV[1] id   ARGV[2] "expired", "ended" or "archived"   ARGV[3] first 16 digits of the replication id
 -- ARGV[4] "archive" or "none"   ARGV[5] life of the tombstone in ms
 -- ARGV[6] archivist that claims it at once, or ""   ARGV[7] 16 hex digits for its token   ARGV[8] its lease in ms
@@ -15,10 +15,12 @@
 --- @include "iso"
 --- @include "branch"
 --- @include "emit"
-local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel = unpack(KEYS)
+--- @include "writer"
+--- @include "unlease"
+local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel, tn, q = unpack(KEYS)
 local id, reason, replid, mode, keep, owner, random, lease = unpack(ARGV)
 local raw, now = clock(clk)
-local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'k')
+local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'k', 'yn', 'tc')
 if not h[1] then
   redis.call('ZREM', due, id)
   return {0}
@@ -28,6 +30,19 @@ local x, cap = deadline(h[1], h[2], h[3], h[4], h[5], h[6])
 if expired(clk, raw, now, x, cap) ~= (reason == 'expired') then return {2, x} end
 local at = reason == 'expired' and x or now
 local epoch, head = branch(s, replid, h[8], h[9], h[10]), h[10] + 1
+if h[13] then
+  local w = writer(log, channel, epoch, h[10], now, id)
+  local why = '"reason":"session.' .. reason .. '"'
+  if h[12] then
+    unlease(s, tn, w, h[12], 'session.' .. reason)
+    w.of(h[12], 'turn.cancelled', why)
+  end
+  for _, n in ipairs(redis.call('LRANGE', q, 0, -1)) do
+    if string.match(n, '^%d+$') then w.of(n, 'turn.cancelled', why) end
+  end
+  redis.call('DEL', tn, q)
+  head = w.head + 1
+end
 local data = '"endedAt":"' .. iso(at) .. '"'
 if reason == 'expired' then
   data = '"expiredAt":"' .. iso(x) .. '","reason":"' .. (x == cap and 'maxDuration' or 'timeout') .. '"'

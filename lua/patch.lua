@@ -28,6 +28,13 @@ local warning = tonumber(ARGV[6]) or tonumber(h[9])
 local moved = deadline(h[1], h[2], timeout, max, h[5], h[6])
 if moved <= now then return {6} end
 redis.call('HSET', s, 't', timeout, 'r', auto, 'm', max, 'w', warning)
+-- What is set here comes from the session from now on: timeout, auto-renewal, max duration, warning.
+local sources = redis.call('HGET', s, 'ts')
+if sources then
+  local letters = {}
+  for i = 1, 4 do letters[i] = ARGV[i + 2] ~= '' and 's' or string.sub(sources, i, i) end
+  redis.call('HSET', s, 'ts', table.concat(letters))
+end
 local epoch, head = branch(s, replid, h[11], h[12], h[13]), h[13] + 1
 emit(log, channel, epoch, head, now, '"type":"session.updated","sessionId":"' .. id .. '","data":{"expiresAt":"' ..
   iso(moved) .. '","timeoutMs":' .. timeout .. ',"autoRenew":' .. (auto == '1' and 'true' or 'false') ..

@@ -5,8 +5,17 @@
 static const unsigned char lua_ack[] = {
 #embed "../../lua/ack.lua"
 };
+static const unsigned char lua_adopt[] = {
+#embed "../../lua/adopt.lua"
+};
+static const unsigned char lua_agents[] = {
+#embed "../../lua/agents.lua"
+};
 static const unsigned char lua_append[] = {
 #embed "../../lua/append.lua"
+};
+static const unsigned char lua_cancel[] = {
+#embed "../../lua/cancel.lua"
 };
 static const unsigned char lua_claim[] = {
 #embed "../../lua/claim.lua"
@@ -17,8 +26,20 @@ static const unsigned char lua_create[] = {
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
+static const unsigned char lua_enlist[] = {
+#embed "../../lua/enlist.lua"
+};
+static const unsigned char lua_extend[] = {
+#embed "../../lua/extend.lua"
+};
+static const unsigned char lua_finish[] = {
+#embed "../../lua/finish.lua"
+};
 static const unsigned char lua_fire[] = {
 #embed "../../lua/fire.lua"
+};
+static const unsigned char lua_lease[] = {
+#embed "../../lua/lease.lua"
 };
 static const unsigned char lua_list[] = {
 #embed "../../lua/list.lua"
@@ -38,6 +59,15 @@ static const unsigned char lua_read[] = {
 static const unsigned char lua_register[] = {
 #embed "../../lua/register.lua"
 };
+static const unsigned char lua_report[] = {
+#embed "../../lua/report.lua"
+};
+static const unsigned char lua_ring[] = {
+#embed "../../lua/ring.lua"
+};
+static const unsigned char lua_say[] = {
+#embed "../../lua/say.lua"
+};
 static const unsigned char lua_stats[] = {
 #embed "../../lua/stats.lua"
 };
@@ -50,8 +80,14 @@ static const unsigned char lua_tick[] = {
 static const unsigned char lua_touch[] = {
 #embed "../../lua/touch.lua"
 };
+static const unsigned char lua_turns[] = {
+#embed "../../lua/turns.lua"
+};
 static const unsigned char lua_waiting[] = {
 #embed "../../lua/waiting.lua"
+};
+static const unsigned char lua_include_act[] = {
+#embed "../../lua/include/act.lua"
 };
 static const unsigned char lua_include_branch[] = {
 #embed "../../lua/include/branch.lua"
@@ -71,51 +107,111 @@ static const unsigned char lua_include_emit[] = {
 static const unsigned char lua_include_expired[] = {
 #embed "../../lua/include/expired.lua"
 };
+static const unsigned char lua_include_fields[] = {
+#embed "../../lua/include/fields.lua"
+};
 static const unsigned char lua_include_iso[] = {
 #embed "../../lua/include/iso.lua"
+};
+static const unsigned char lua_include_keep[] = {
+#embed "../../lua/include/keep.lua"
+};
+static const unsigned char lua_include_lapse[] = {
+#embed "../../lua/include/lapse.lua"
 };
 static const unsigned char lua_include_lead[] = {
 #embed "../../lua/include/lead.lua"
 };
+static const unsigned char lua_include_open[] = {
+#embed "../../lua/include/open.lua"
+};
 static const unsigned char lua_include_rearm[] = {
 #embed "../../lua/include/rearm.lua"
+};
+static const unsigned char lua_include_record[] = {
+#embed "../../lua/include/record.lua"
 };
 static const unsigned char lua_include_renewed[] = {
 #embed "../../lua/include/renewed.lua"
 };
+static const unsigned char lua_include_replay[] = {
+#embed "../../lua/include/replay.lua"
+};
+static const unsigned char lua_include_requeue[] = {
+#embed "../../lua/include/requeue.lua"
+};
+static const unsigned char lua_include_stop[] = {
+#embed "../../lua/include/stop.lua"
+};
 static const unsigned char lua_include_take[] = {
 #embed "../../lua/include/take.lua"
+};
+static const unsigned char lua_include_turn[] = {
+#embed "../../lua/include/turn.lua"
+};
+static const unsigned char lua_include_unlease[] = {
+#embed "../../lua/include/unlease.lua"
+};
+static const unsigned char lua_include_unsteer[] = {
+#embed "../../lua/include/unsteer.lua"
+};
+static const unsigned char lua_include_writer[] = {
+#embed "../../lua/include/writer.lua"
 };
 
 static const csojourn_lua_file files[] = {
     { "ack", lua_ack, sizeof lua_ack },
+    { "adopt", lua_adopt, sizeof lua_adopt },
+    { "agents", lua_agents, sizeof lua_agents },
     { "append", lua_append, sizeof lua_append },
+    { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
     { "end", lua_end, sizeof lua_end },
+    { "enlist", lua_enlist, sizeof lua_enlist },
+    { "extend", lua_extend, sizeof lua_extend },
+    { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
+    { "lease", lua_lease, sizeof lua_lease },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
     { "page", lua_page, sizeof lua_page },
     { "patch", lua_patch, sizeof lua_patch },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },
+    { "report", lua_report, sizeof lua_report },
+    { "ring", lua_ring, sizeof lua_ring },
+    { "say", lua_say, sizeof lua_say },
     { "stats", lua_stats, sizeof lua_stats },
     { "steal", lua_steal, sizeof lua_steal },
     { "tick", lua_tick, sizeof lua_tick },
     { "touch", lua_touch, sizeof lua_touch },
+    { "turns", lua_turns, sizeof lua_turns },
     { "waiting", lua_waiting, sizeof lua_waiting },
+    { "include/act", lua_include_act, sizeof lua_include_act },
     { "include/branch", lua_include_branch, sizeof lua_include_branch },
     { "include/clock", lua_include_clock, sizeof lua_include_clock },
     { "include/clock_test", lua_include_clock_test, sizeof lua_include_clock_test },
     { "include/deadline", lua_include_deadline, sizeof lua_include_deadline },
     { "include/emit", lua_include_emit, sizeof lua_include_emit },
     { "include/expired", lua_include_expired, sizeof lua_include_expired },
+    { "include/fields", lua_include_fields, sizeof lua_include_fields },
     { "include/iso", lua_include_iso, sizeof lua_include_iso },
+    { "include/keep", lua_include_keep, sizeof lua_include_keep },
+    { "include/lapse", lua_include_lapse, sizeof lua_include_lapse },
     { "include/lead", lua_include_lead, sizeof lua_include_lead },
+    { "include/open", lua_include_open, sizeof lua_include_open },
     { "include/rearm", lua_include_rearm, sizeof lua_include_rearm },
+    { "include/record", lua_include_record, sizeof lua_include_record },
     { "include/renewed", lua_include_renewed, sizeof lua_include_renewed },
+    { "include/replay", lua_include_replay, sizeof lua_include_replay },
+    { "include/requeue", lua_include_requeue, sizeof lua_include_requeue },
+    { "include/stop", lua_include_stop, sizeof lua_include_stop },
     { "include/take", lua_include_take, sizeof lua_include_take },
+    { "include/turn", lua_include_turn, sizeof lua_include_turn },
+    { "include/unlease", lua_include_unlease, sizeof lua_include_unlease },
+    { "include/unsteer", lua_include_unsteer, sizeof lua_include_unsteer },
+    { "include/writer", lua_include_writer, sizeof lua_include_writer },
 };
 
 const csojourn_lua_file *csojourn_lua_files(size_t *count) {

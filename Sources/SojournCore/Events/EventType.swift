@@ -24,6 +24,18 @@ public enum EventType {
     public static let agentToolUse = "agent.tool_use"
     /// What a tool gave back.
     public static let agentToolResult = "agent.tool_result"
+    /// A turn waits for a worker.
+    public static let turnQueued = "turn.queued"
+    /// A worker has it.
+    public static let turnStarted = "turn.started"
+    /// Its worker waits for a human.
+    public static let turnWaiting = "turn.waiting"
+    /// It is done.
+    public static let turnCompleted = "turn.completed"
+    /// It failed, and is not tried again.
+    public static let turnFailed = "turn.failed"
+    /// It was interrupted, or ended with its session.
+    public static let turnCancelled = "turn.cancelled"
     /// Ephemeral, made by the node for one stream.
     public static let streamReady = "stream.ready"
     /// Ephemeral: what lies between two cursors cannot be given.

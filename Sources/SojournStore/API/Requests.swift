@@ -12,6 +12,10 @@ public struct SessionRequest: Sendable {
     public var policy: TimeoutPolicy?
     /// At most one live session of the agent holds this key; nil asks for no such promise.
     public var conversationKey: String?
+    /// Makes the same request within 24 hours answer the same session.
+    public var idempotency: Idempotency?
+    /// Where the policy's values come from, if somebody wants to know later.
+    public var timeoutSources: TimeoutSources?
 
     /// A request.
     public init(
@@ -91,6 +95,10 @@ public struct SentMessage: Sendable {
     public let wasRenewed: Bool
     /// Whether the warning is due or given.
     public let isNearExpiration: Bool
+    /// The turn that answers it; nil where the agent does not work by turns.
+    public var turnID: String?
+    /// Whether it was handed to the turn that was running already.
+    public var isSteered = false
 }
 
 /// What a heartbeat did.

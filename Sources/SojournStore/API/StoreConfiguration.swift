@@ -27,6 +27,10 @@ public struct StoreConfiguration: Sendable {
     public var archiveLease: Int64 = 30_000
     /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
     public var archiving: Bool?
+    /// How many turns may wait in a session.
+    public var turnQueue = 100
+    /// How often a turn is given to a worker before it has failed.
+    public var turnAttempts = 3
     /// Whether sessions live by the test clock.
     public var testClock = false
     /// This node's name; unique among the nodes of the namespace.

@@ -14,6 +14,8 @@ package final class Feed {
     let log: Log
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
+    /// Doorbells by their channels; one also rings when it may have been missed.
+    var bells: [String: () -> Void] = [:]
     /// Reads a log from a seq on.
     var reader: (SessionID, Int) async -> Result<LogStretch, StoreError> = { id, _ in
         .failure(.sessionNotFound(id.text))
@@ -98,6 +100,7 @@ package final class Feed {
     // MARK: What the channel brings
 
     private func arrived(_ channel: String, _ bytes: [UInt8]) {
+        if let bell = self.bells[channel] { return bell() }
         guard let id = self.names[channel], let topic = self.topics[id] else { return }
         guard let event = Event(bytes: bytes) else {
             self.log(
@@ -128,6 +131,7 @@ package final class Feed {
     /// These channels were deaf for a while.
     private func restored(_ channels: [String]) {
         for channel in channels {
+            self.bells[channel]?()
             if let topic = self.names[channel].flatMap({ self.topics[$0] }) { self.settle(topic) }
         }
     }

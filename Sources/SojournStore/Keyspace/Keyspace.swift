@@ -24,6 +24,9 @@ struct Keyspace: Sendable {
     /// The live archivists.
     var archivists: String { self.namespace + ":archivists" }
 
+    /// The registered agents.
+    var agents: String { self.namespace + ":agents" }
+
     /// The session with this id in text form; nil when the id is not one of this keyspace.
     func sessionID(_ text: String) -> SessionID? {
         guard let id = SessionID(text), id.partition < self.partitions else { return nil }
@@ -40,6 +43,17 @@ struct Keyspace: Sendable {
     func conversation(_ partition: Int, agent: String, hash: String) -> String {
         self.prefixes[partition] + "k:" + agent + ":" + hash
     }
+    /// The agents that work by turns in all partitions.
+    var workersDone: String { self.namespace + ":workers" }
+    /// The agents that work by turns.
+    func workers(_ partition: Int) -> String { self.prefixes[partition] + "wk" }
+    /// The sessions of an agent with a turn that waits; a doorbell only.
+    func ready(_ agent: UUIDBits) -> String { self.prefixes[self.partition(of: agent)] + "r:" + agent.text }
+    /// The channel on which that doorbell rings.
+    func bell(_ agent: UUIDBits) -> String { self.ready(agent) }
+    /// The answer kept under the idempotency key of a create.
+    func idempotency(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "i:" + hash }
+    private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
     /// The channel on which a loop hears itself.
     func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }
 
@@ -54,6 +68,11 @@ struct SessionKeys {
     var session: String { self.prefix + "s:" + self.id }
     var blob: String { self.prefix + "b:" + self.id }
     var log: String { self.prefix + "l:" + self.id }
+    var turns: String { self.prefix + "tn:" + self.id }
+    var queue: String { self.prefix + "q:" + self.id }
+    var workers: String { self.prefix + "wk" }
+    /// The answer kept under an idempotency key; without one any key of the slot.
+    func idempotency(_ hash: String?) -> String { hash.map { self.prefix + "i:" + self.id + ":" + $0 } ?? self.session }
     var tombstone: String { self.prefix + "t:" + self.id }
     var channel: String { self.prefix + "ch:" + self.id }
     var clock: String { self.prefix + "clk" }

@@ -20,21 +20,32 @@ struct Scripts: Sendable {
     let stats: Script
     let register: Script
     let meta: Script
+    let say: Script
+    let lease: Script
+    let extend: Script
+    let report: Script
+    let finish: Script
+    let cancel: Script
+    let turns: Script
+    let adopt: Script
+    let enlist: Script
+    let ring: Script
+    let agents: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
         func script(_ name: String, _ keyCount: Int) -> Script {
             Script(name: name, source: ScriptSource.expanded(name, testClock: testClock), keyCount: keyCount)
         }
-        self.create = script("create", 11)
+        self.create = script("create", 12)
         self.read = script("read", 4)
         self.touch = script("touch", 6)
         self.patch = script("patch", 6)
         self.append = script("append", 5)
         self.page = script("page", 4)
-        self.end = script("end", 12)
+        self.end = script("end", 14)
         self.tick = script("tick", 2)
-        self.fire = script("fire", 5)
+        self.fire = script("fire", 7)
         self.waiting = script("waiting", 1)
         self.claim = script("claim", 3)
         self.steal = script("steal", 3)
@@ -43,12 +54,25 @@ struct Scripts: Sendable {
         self.stats = script("stats", 4)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
+        self.say = script("say", 9)
+        self.lease = script("lease", 7)
+        self.extend = script("extend", 7)
+        self.report = script("report", 7)
+        self.finish = script("finish", 8)
+        self.cancel = script("cancel", 7)
+        self.turns = script("turns", 4)
+        self.adopt = script("adopt", 7)
+        self.enlist = script("enlist", 2)
+        self.ring = script("ring", 2)
+        self.agents = script("agents", 1)
     }
 
     var all: [Script] {
         [
             self.create, self.read, self.touch, self.patch, self.append, self.page, self.end, self.tick, self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
+            self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
+            self.enlist, self.ring, self.agents,
         ]
     }
 }

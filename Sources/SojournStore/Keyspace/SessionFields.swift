@@ -6,6 +6,8 @@ import SojournRedis
 ///     v schema   a agent and user, 16 bytes each   k hash of the conversation key
 ///     c created  b base  t timeout  w warning  m max duration  r auto-renewal  x deadline warned of
 ///     y lease end  z interaction deadline  n renewals  l last activity  o messages
+///     yt lease token  yn running turn  ym major of the last token  ys whether messages wait for the running turn
+///     tc last turn  ts where timeout, auto-renewal, max duration and warning come from
 ///     q head  e epoch  g first 16 digits of the replication id  k0..k7 the last branches
 ///     s reason of the end  f when it ended  co, ct, cr archivist and its token
 ///
@@ -52,7 +54,8 @@ struct SessionFields {
             leaseEnd: self.instant("y"), interactionDeadline: self.instant("z"),
             renewalCount: Int(self.number("n") ?? 0), lastActivity: self.instant("l") ?? created,
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
-            metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string, asOf: asOf)
+            metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string,
+            timeoutSources: self.text("ts").flatMap { TimeoutSources(letters: $0) }, asOf: asOf)
     }
 }
 

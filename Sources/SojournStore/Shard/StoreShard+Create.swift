@@ -11,6 +11,7 @@ extension StoreShard {
         // What belongs to one conversation stays in one slot: the key alone chooses the partition.
         let partition =
             hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
+            ?? request.idempotency.flatMap { Int($0.hash.prefix(4), radix: 16) }.map { $0 % self.keyspace.partitions }
             ?? Int.random(in: 0..<self.keyspace.partitions)
         let keyName = hash.map {
             self.keyspace.conversation(partition, agent: request.agentID, hash: Hex.encode($0))
@@ -26,17 +27,20 @@ extension StoreShard {
                     keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.all,
                     self.keyspace.agent(partition, request.agentID), self.keyspace.user(partition, request.userID),
                     keyName ?? keys.session, holder.isEmpty ? keys.session : keys.prefix + "s:" + holder, keys.channel,
+                    request.idempotency.map { self.keyspace.idempotency(partition, $0.hash) } ?? keys.session,
                 ],
                 args: [
                     .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []),
                     .string(holder),
                     .integer(Int(policy.timeout)), .integer(Int(policy.warning)), .integer(Int(policy.maxDuration)),
                     .integer(policy.autoRenew ? 1 : 0), .bytes(blob), .bytes(self.creationBody(request, id: id)),
+                    .string(request.idempotency?.fingerprint ?? ""), .string(request.timeoutSources?.letters ?? ""),
                 ])
             let seen = answer.count > 1 ? answer[1].string ?? "" : ""
             switch answer.first?.int {
             case 1:
                 guard let epoch = answer.dropFirst(2).first?.string else { throw self.malformed("create") }
+                if answer.count > 3 { return try self.created(before: answer, request, epoch: epoch) }
                 let now = self.note(answer[1])
                 return CreatedSession(
                     session: Session(
@@ -56,11 +60,30 @@ extension StoreShard {
                 _ = try await self.end(held, reason: .expired)
                 holder = seen
             case 5: continue
+            case 7: throw .idempotencyKeyReused
             default: throw self.malformed("create")
             }
         }
         throw StoreError(
             .storeUnavailable, "The conversation key changed hands too often; nothing was done", retryAfter: 1)
+    }
+
+    /// The answer to a create that is repeated.
+    private func created(
+        before answer: [RESPValue], _ request: SessionRequest, epoch: String
+    ) throws(StoreError) -> CreatedSession {
+        guard answer.count == 8, let at = answer[1].int, let id = answer[3].string.flatMap({ SessionID($0) }),
+            let timeout = answer[4].int, let warning = answer[5].int, let maxDuration = answer[6].int
+        else { throw self.malformed("create") }
+        let then = Instant(milliseconds: Int64(at))
+        let policy = TimeoutPolicy(
+            timeout: Int64(timeout), autoRenew: answer[7].int == 1, maxDuration: Int64(maxDuration),
+            warning: Int64(warning))
+        return CreatedSession(
+            session: Session(
+                id: id, agentID: request.agentID, userID: request.userID, createdAt: then, base: then, policy: policy,
+                lastActivity: then, head: 1, epoch: epoch, metadata: request.metadata,
+                conversationKey: request.conversationKey, asOf: then), isNew: true)
     }
 
     private func identity(of request: SessionRequest) -> [UInt8] {

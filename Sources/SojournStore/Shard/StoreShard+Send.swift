@@ -7,6 +7,7 @@ extension StoreShard {
     /// Two messages that this shard sends to one session are appended in the order of the calls.
     /// - Throws: `SESSION_EXPIRED`, `SESSION_NOT_FOUND`, `SESSION_ARCHIVED`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
     package func send(_ draft: MessageDraft, to id: SessionID) async throws(StoreError) -> SentMessage {
+        if draft.author == .user { return try await self.say(draft, to: id) }
         let messageID = SessionID(at: self.clock.now, partition: id.partition).text
         var data: JSONObject = [
             "id": .string(messageID), "content": .string(draft.content), "authorId": .string(draft.authorID),

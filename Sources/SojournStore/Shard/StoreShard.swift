@@ -17,6 +17,11 @@ package final class StoreShard {
     let keyspace: Keyspace
     let scripts: Scripts
     let clock = ServerClock()
+    let doorbells: Doorbells
+    /// Agents that are known to work by turns.
+    var enlisted: Set<UUIDBits> = []
+    /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
+    var ringsDoorbells = true
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 
@@ -43,6 +48,7 @@ package final class StoreShard {
         let subscriber = RedisSubscriber(
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
+        self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
         self.feed.reader = { [unowned self] id, from in await self.logStretch(id, from: from) }
         self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
     }

@@ -121,8 +121,12 @@ final class Sweeper {
         let keys = shard.keyspace.keys(of: id)
         do {
             let answer = try await shard.call(
-                shard.scripts.fire, keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel],
-                args: [.string(id.text), shard.replid])
+                shard.scripts.fire,
+                keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue],
+                args: [.string(id.text), shard.replid, .integer(shard.configuration.turnAttempts)])
+            if answer.first?.int == 1 || answer.first?.int == 2 {
+                shard.ring(answer.dropFirst(answer[0].int == 1 ? 2 : 3).first?.bytes, for: id)
+            }
             switch answer.first?.int {
             case 2: self.warned += 1
             case 3:

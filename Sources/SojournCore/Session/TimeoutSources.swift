@@ -1,0 +1,52 @@
+/// Where each value of a session's policy comes from: the session wins over its agent, the agent over the environment.
+public struct TimeoutSources: Sendable, Hashable {
+    /// A place where timeouts are set.
+    public enum Source: String, Sendable, CaseIterable {
+        /// The create request, or a change since.
+        case session
+        /// The agent's settings.
+        case agent
+        /// The variables of the node.
+        case environment
+
+        var letter: Character {
+            switch self {
+            case .session: "s"
+            case .agent: "a"
+            case .environment: "e"
+            }
+        }
+    }
+
+    /// Where the timeout comes from.
+    public var timeout: Source
+    /// Where the auto-renewal comes from.
+    public var autoRenew: Source
+    /// Where the maximum duration comes from.
+    public var maxDuration: Source
+    /// Where the warning threshold comes from.
+    public var warning: Source
+
+    /// All from one place.
+    public init(_ source: Source) {
+        self.timeout = source
+        self.autoRenew = source
+        self.maxDuration = source
+        self.warning = source
+    }
+
+    /// Reads what ``letters`` wrote; nil for anything else.
+    public init?(letters: String) {
+        let sources = letters.compactMap { letter in Source.allCases.first { $0.letter == letter } }
+        guard sources.count == 4, letters.count == 4 else { return nil }
+        self.timeout = sources[0]
+        self.autoRenew = sources[1]
+        self.maxDuration = sources[2]
+        self.warning = sources[3]
+    }
+
+    /// One letter each: timeout, auto-renewal, maximum duration, warning.
+    public var letters: String {
+        String([self.timeout, self.autoRenew, self.maxDuration, self.warning].map(\.letter))
+    }
+}

@@ -1,0 +1,201 @@
+package import SojournCore
+import SojournRedis
+
+/// How a worker ends its turn.
+package enum TurnEnd: Sendable {
+    /// It is done; with its message, if it has one, and what it says about its usage.
+    case complete(MessageDraft?, usage: JSON?)
+    /// It failed with this error; `retryable` lets another worker try, until the attempts are used up.
+    case fail(error: String, retryable: Bool)
+    /// It is put back as if nobody had had it.
+    case `return`
+}
+
+/// What has become of a turn that a worker ended.
+package struct FinishedTurn: Sendable {
+    /// Its status now; queued when it is tried again.
+    package let status: TurnStatus
+    /// Its message's place in the log.
+    package let cursor: Cursor?
+    /// The message's id.
+    package let messageID: String?
+    /// How many turns wait in the session.
+    package let queued: Int
+}
+
+/// Something a worker reports of its turn while it runs.
+package enum TurnReport: Sendable {
+    /// A call of a tool; its id is up to 64 letters, digits, `_`, `-`, `.` or `:`.
+    case toolUse(id: String, data: JSONObject)
+    /// The result of the call with this id.
+    case toolResult(id: String, data: JSONObject)
+    /// A message before the last one.
+    case message(MessageDraft)
+}
+
+extension StoreShard {
+    /// Extends a lease and brings what was handed to the turn meanwhile.
+    ///
+    /// - Parameter waiting: milliseconds for which the turn waits for a human, if it does.
+    /// - Throws: `STALE_LEASE` when the token is not the turn's last one.
+    package func extend(
+        _ id: TurnID, token: String, milliseconds: Int64, waiting: Int64? = nil
+    ) async throws(StoreError) -> Extension {
+        let keys = self.keyspace.keys(of: id.session)
+        let answer = try await self.call(
+            self.scripts.extend, keys: keys.turnWork,
+            args: [
+                .string(id.session.text), self.replid, .string(String(id.number)), .string(token),
+                .integer(Int(milliseconds)), .string(waiting.map { String($0) } ?? ""),
+            ])
+        switch answer.first?.int {
+        case 1:
+            guard answer.count == 5, let end = answer[2].int, let seqs = answer[3].string else {
+                throw self.malformed("extend")
+            }
+            self.note(answer[1])
+            return .until(
+                Instant(milliseconds: Int64(end)), steered: try await self.messages(Turn.seqs(seqs), of: id.session))
+        case 4:
+            let status = answer.dropFirst().first?.string.flatMap { TurnStatus(letter: $0) }
+            guard status == .cancelled else { throw .staleLease(id, status) }
+            return .stop(status)
+        default: throw try await self.gone(id.session)
+        }
+    }
+
+    /// Appends what a worker reports of its turn.
+    ///
+    /// - Returns: the place of the first event, and when the lease ends.
+    /// - Throws: `STALE_LEASE`, `VALIDATION_ERROR` for a result without its call.
+    package func report(
+        _ reports: [TurnReport], of id: TurnID, token: String, idempotency: Idempotency? = nil
+    ) async throws(StoreError) -> (cursor: Cursor, leaseEnd: Instant) {
+        let session = id.session
+        let keys = self.keyspace.keys(of: session)
+        var kinds: [String] = []
+        var bodies: [RedisArgument] = []
+        var messages = 0
+        for report in reports {
+            switch report {
+            case .toolUse(let call, let data):
+                kinds.append("+" + call)
+                bodies.append(.bytes(self.body(EventType.agentToolUse, of: id, data)))
+            case .toolResult(let call, let data):
+                kinds.append("-" + call)
+                bodies.append(.bytes(self.body(EventType.agentToolResult, of: id, data)))
+            case .message(let draft):
+                kinds.append("=")
+                messages += 1
+                bodies.append(.bytes(self.body(of: id, draft, SessionID(at: self.now, partition: session.partition))))
+            }
+        }
+        let answer = try await self.call(
+            self.scripts.report,
+            keys: Array(keys.turnWork.dropLast()) + [keys.idempotency(idempotency?.hash)],
+            args: [
+                .string(session.text), self.replid, .string(String(id.number)), .string(token),
+                .string(idempotency?.fingerprint ?? ""), .integer(messages), .string(kinds.joined(separator: " ")),
+            ] + bodies)
+        if answer.first?.int == 6 {
+            throw .validation(
+                "Invalid events: A tool result needs its open tool use, a tool use an id of its own, at most 64 open")
+        }
+        try await self.check(answer, id)
+        guard answer.count == 5, let epoch = answer[2].string, let seq = answer[3].int, let end = answer[4].int else {
+            throw self.malformed("report")
+        }
+        return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)))
+    }
+
+    /// Ends a turn.
+    ///
+    /// - Throws: `STALE_LEASE` when the token is not the current one; then nothing has changed.
+    package func finish(
+        _ id: TurnID, token: String, _ end: TurnEnd, idempotency: Idempotency?
+    ) async throws(StoreError) -> FinishedTurn {
+        let keys = self.keyspace.keys(of: id.session)
+        var word = "return"
+        var data = ""
+        var body: [UInt8] = []
+        // The same request has the same message id, so that an answer that was kept fits.
+        let messageID =
+            idempotency.flatMap { $0.messageID(in: id.session) }
+            ?? SessionID(at: self.now, partition: id.session.partition)
+        var hasMessage = false
+        switch end {
+        case .complete(let draft, let usage):
+            word = "complete"
+            var members = JSONObject()
+            if let draft {
+                hasMessage = true
+                body = self.body(of: id, draft, messageID)
+                members["messageId"] = .string(messageID.text)
+            }
+            if let usage { members["usage"] = usage }
+            data = Self.members(members)
+        case .fail(let error, let retryable):
+            word = retryable ? "retry" : "fail"
+            data = Self.members(["error": .string(error)])
+        case .return: break
+        }
+        let answer = try await self.call(
+            self.scripts.finish, keys: keys.turnWork + [keys.idempotency(idempotency?.hash)],
+            args: [
+                .string(id.session.text), self.replid, .string(String(id.number)), .string(token),
+                .string(idempotency?.fingerprint ?? ""), .string(word), .string(data),
+                .integer(self.configuration.turnAttempts), .bytes(body),
+            ])
+        try await self.check(answer, id)
+        guard answer.count >= 6, let epoch = answer[2].string, let seq = answer[3].int,
+            let status = answer[4].string.flatMap({ TurnStatus(letter: $0) }), let queued = answer[5].int
+        else { throw self.malformed("finish") }
+        self.ring(answer.dropFirst(6).first?.bytes, for: id.session)
+        return FinishedTurn(
+            status: status, cursor: seq > 0 ? Cursor(epoch: epoch, seq: seq) : nil,
+            messageID: hasMessage ? messageID.text : nil, queued: queued)
+    }
+
+    private func check(_ answer: [RESPValue], _ id: TurnID) async throws(StoreError) {
+        switch answer.first?.int {
+        case 1: return
+        case 4: throw .staleLease(id, answer.dropFirst().first?.string.flatMap { TurnStatus(letter: $0) })
+        case 7: throw .idempotencyKeyReused
+        default: throw try await self.gone(id.session)
+        }
+    }
+
+    private func body(_ type: String, of id: TurnID, _ data: JSONObject) -> [UInt8] {
+        Event.body(type: type, sessionID: id.session, turnID: id.text, data: JSON.object(data).bytes)
+    }
+
+    private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: SessionID) -> [UInt8] {
+        self.body(draft.author.eventType, of: id, draft.data(id: messageID.text))
+    }
+
+    /// The members of an object without its braces.
+    private static func members(_ object: JSONObject) -> String {
+        String(JSON.object(object).text.dropFirst().dropLast())
+    }
+}
+
+extension Idempotency {
+    /// The id of the message that this request makes.
+    func messageID(in session: SessionID) -> SessionID? {
+        guard let bits = UInt64(self.fingerprint.dropFirst().prefix(16), radix: 16),
+            let made = UInt64(session.text.split(separator: "-").prefix(2).joined(), radix: 16)
+        else { return nil }
+        return SessionID(at: Instant(milliseconds: Int64(made)), partition: session.partition, random: bits)
+    }
+}
+
+extension StoreError {
+    /// 409 for a worker whose turn is not its own any more.
+    static func staleLease(_ id: TurnID, _ status: TurnStatus?) -> StoreError {
+        StoreError(
+            .staleLease, "The lease of turn '\(id)' is not the current one",
+            details: [
+                "turnId": .string(id.text), "status": JSON(status?.rawValue), "stop": true,
+            ])
+    }
+}

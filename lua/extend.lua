@@ -1,0 +1,49 @@
+#!lua flags=allow-oom
+-- Extends the lease of the running turn, and hands it the messages that were meant for it.
+-- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
+-- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token   ARGV[5] lease in ms
+-- ARGV[6] ms for which it waits for a human, or ""
+-- Returns {1, now, lease end, seqs handed over, with commas, head}; {0} nothing there; {2} past its deadline;
+--   {3} closed; {4, status of the turn or ""} the token is not the current one
+--- @include "clock"
+--- @include "deadline"
+--- @include "expired"
+--- @include "branch"
+--- @include "emit"
+--- @include "fields"
+--- @include "writer"
+--- @include "turn"
+--- @include "record"
+local s, clk, log, channel, due, tn, q = unpack(KEYS)
+local id, replid, n, token, lease, waits = unpack(ARGV)
+local raw, now = clock(clk)
+local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'yt', 'yn', 'ys')
+if not h.c then return {0} end
+if h.s then return {3} end
+local x, cap = deadline(h.c, h.b, h.t, h.m, h.y, h.z)
+if expired(clk, raw, now, x, cap) then return {2} end
+local t = turn(tn, n)
+if h.yt ~= token or h.yn ~= n or now >= tonumber(h.y) then return {4, t and t.status or ''} end
+local w = writer(log, channel, branch(s, replid, h.e, h.g, h.q), h.q, now, id)
+local over, taken = now + lease, {}
+if h.ys then
+  for _, entry in ipairs(redis.call('LRANGE', q, 0, -1)) do
+    local seq = string.match(entry, '^s(%d+)$')
+    if seq then
+      redis.call('LREM', q, 1, entry)
+      taken[#taken + 1] = seq
+    end
+  end
+  redis.call('HDEL', s, 'ys')
+  t.input = table.concat({t.input, unpack(taken)}, ',')
+  record(tn, n, t)
+end
+if waits ~= '' then
+  if not h.z then w.of(n, 'turn.waiting', '"waitMs":' .. waits) end
+  redis.call('HSET', s, 'z', now + waits)
+elseif h.z then
+  redis.call('HDEL', s, 'z')
+end
+redis.call('HSET', s, 'y', over, 'q', w.head)
+redis.call('ZADD', due, 'LT', over, id)
+return {1, now, over, table.concat(taken, ','), w.head}
