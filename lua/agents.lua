@@ -5,9 +5,9 @@
 -- Returns {version} when the caller's is the current one; {version, agent, settings, ...}
 local key, version, agent, settings = KEYS[1], unpack(ARGV)
 if agent ~= '' then
-  local changed = settings ~= '' or redis.call('HDEL', key, agent) == 1
-  if settings ~= '' then redis.call('HSET', key, agent, settings) end
-  if changed then redis.call('HINCRBY', key, 'version', 1) end
+  local before = redis.call('HGET', key, agent) or ''
+  if settings ~= '' then redis.call('HSET', key, agent, settings) else redis.call('HDEL', key, agent) end
+  if settings ~= before then redis.call('HINCRBY', key, 'version', 1) end
 end
 local current = redis.call('HGET', key, 'version') or '0'
 if current == version then return {current} end

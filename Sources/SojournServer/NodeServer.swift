@@ -14,6 +14,7 @@ final class NodeServer {
     private var router = Router([])
     private var http: HTTPServer?
     private var streams: [ObjectIdentifier: EventStream] = [:]
+    private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
@@ -31,7 +32,9 @@ final class NodeServer {
 
     /// Listens and returns the port.
     func start(port: Int) throws(HTTPListenError) -> Int {
-        self.router = Router(self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.nodeRoutes)
+        self.router = Router(
+            self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.nodeRoutes + self.turnRoutes
+                + self.workerRoutes + self.agentRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -103,6 +106,12 @@ final class NodeServer {
     func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
     func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
 
+    func remember(_ watch: ClaimWatch) {
+        self.claims[ObjectIdentifier(watch)] = watch
+        if self.isDraining { watch.leave() }
+    }
+    func forget(_ watch: ClaimWatch) { self.claims[ObjectIdentifier(watch)] = nil }
+
     // MARK: Drain
 
     /// Stops accepting, tells the streams, and waits for the requests that are under way, until `limit` ms have
@@ -112,6 +121,7 @@ final class NodeServer {
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
         for stream in self.streams.values { stream.end("drain") }
+        for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
         while let http, http.activeExchanges > 0, EventLoop.now < end {
             await self.loop.sleep(milliseconds: 10)

@@ -32,6 +32,8 @@ public struct Session: Sendable, Hashable {
     public var metadata: JSONObject
     /// The conversation key, if it has one.
     public var conversationKey: String?
+    /// What its messages do while a turn is open, unless they say.
+    public var ifBusy: IfBusy?
     /// Where the values of the policy come from, if it is known.
     public var timeoutSources: TimeoutSources?
     /// The Redis time of this reading.
@@ -42,7 +44,8 @@ public struct Session: Sendable, Hashable {
         id: SessionID, agentID: String, userID: String, createdAt: Instant, base: Instant, policy: TimeoutPolicy,
         leaseEnd: Instant? = nil, interactionDeadline: Instant? = nil, renewalCount: Int = 0, lastActivity: Instant,
         messageCount: Int = 0, head: Int, epoch: String, ending: Ending? = nil, metadata: JSONObject = JSONObject(),
-        conversationKey: String? = nil, timeoutSources: TimeoutSources? = nil, asOf: Instant
+        conversationKey: String? = nil, ifBusy: IfBusy? = nil, timeoutSources: TimeoutSources? = nil,
+        asOf: Instant
     ) {
         self.id = id
         self.agentID = agentID
@@ -60,6 +63,7 @@ public struct Session: Sendable, Hashable {
         self.ending = ending
         self.metadata = metadata
         self.conversationKey = conversationKey
+        self.ifBusy = ifBusy
         self.timeoutSources = timeoutSources
         self.asOf = asOf
     }

@@ -49,4 +49,19 @@ public struct TimeoutSources: Sendable, Hashable {
     public var letters: String {
         String([self.timeout, self.autoRenew, self.maxDuration, self.warning].map(\.letter))
     }
+
+    /// Notes that these values of a `timeoutConfig` come from `source`: those that would count in a create.
+    public mutating func take(_ source: Source, _ config: JSON?) {
+        func isNumber(_ name: String) -> Bool {
+            switch config?[name] {
+            case .number?: true
+            case .string(let text)?: Double(text.filter { !$0.isWhitespace })?.isFinite ?? false
+            default: false
+            }
+        }
+        if isNumber("timeoutMinutes") { self.timeout = source }
+        if config?["autoRenew"]?.bool != nil { self.autoRenew = source }
+        if isNumber("maxDurationMinutes") { self.maxDuration = source }
+        if isNumber("warningThresholdMinutes") { self.warning = source }
+    }
 }

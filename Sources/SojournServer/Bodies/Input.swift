@@ -43,6 +43,20 @@ enum Input {
         }
     }
 
+    /// What a message does while a turn is open.
+    static func ifBusy(_ value: JSON?) throws(StoreError) -> IfBusy? {
+        switch value {
+        case nil, .null?: return nil
+        default:
+            guard let mode = value?.string.flatMap(IfBusy.init(rawValue:)) else {
+                throw .validation(
+                    "Invalid ifBusy: Must be one of: " + IfBusy.allCases.map(\.rawValue).joined(separator: ", "),
+                    field: "ifBusy")
+            }
+            return mode
+        }
+    }
+
     /// A whole number in a query, clamped; garbage and absence are the default.
     static func limit(_ text: String?, default standard: Int, maximum: Int) -> Int {
         guard let number = text.flatMap(Self.leadingInteger) else { return standard }

@@ -29,6 +29,8 @@ enum MessageBody {
         ]
         body = body.merging(flat)
         body["seq"] = JSON(message.cursor.seq)
+        if let turn = message.turnID { body["turnId"] = .string(turn) }
+        if message.isSteered { body["steered"] = true }
         body["data"] = .object(flat)
         return body
     }

@@ -23,6 +23,14 @@ enum SessionBody {
         body["phase"] = .string(session.phase.rawValue)
         body["version"] = JSON(session.head)
         if let key = session.conversationKey { body["conversationKey"] = .string(key) }
+        if let ifBusy = session.ifBusy { body["ifBusy"] = .string(ifBusy.rawValue) }
+        if let sources = session.timeoutSources {
+            body["timeoutSources"] = [
+                "timeoutMinutes": .string(sources.timeout.rawValue), "autoRenew": .string(sources.autoRenew.rawValue),
+                "maxDurationMinutes": .string(sources.maxDuration.rawValue),
+                "warningThresholdMinutes": .string(sources.warning.rawValue),
+            ]
+        }
         if let ending = session.ending { body["endedAt"] = .string(ending.at.iso8601) }
         return body
     }

@@ -36,23 +36,29 @@ extension NodeServer {
         let draft = MessageDraft(
             authorID: session.userID, content: content, attachments: attachments,
             metadata: try Input.metadata(object["metadata"]))
-        let message = try await self.shard.send(draft, to: id)
+        let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? self.shard.agents[session.agentID]?.ifBusy
+        let message = try await self.shard.say(
+            draft, to: id, ifBusy: mode ?? .enqueue,
+            idempotency: try Idempotency(context, clientKey: draft.metadata?["clientMessageId"]))
         let sent = MessageBody.sent(message, draft, in: session)
         switch transport {
         case .websocket: return .json(201, .object(sent))
         case .http:
             var answered = sent
-            if let answer = await AgentAnswer.wait(
-                self.shard, id, after: message.cursor, limit: self.configuration.answerLimit, exchange: context.exchange
-            ) {
+            let (answer, ending) = await AgentAnswer.wait(
+                self.shard, id, after: message.cursor, turn: message.turnID, limit: self.configuration.answerLimit,
+                exchange: context.exchange)
+            if let answer {
                 answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
+            } else if let ending {
+                answered["turnStatus"] = .string(ending)
             } else {
                 answered["pending"] = true
             }
             return .json(201, .object(answered))
         case .sse:
             let answer = AnswerStream(exchange: context.exchange, server: self, sent: sent)
-            answer.start(id, after: message.cursor)
+            answer.start(id, after: message.cursor, turn: message.turnID)
             return .taken
         }
     }

@@ -31,11 +31,17 @@ extension NodeServer {
             }
             return bits.text
         }
-        let request = SessionRequest(
-            agentID: try uuid(agent, "agentId"), userID: try uuid(user, "userId"),
+        let agentID = try uuid(agent, "agentId")
+        var request = SessionRequest(
+            agentID: agentID, userID: try uuid(user, "userId"),
             metadata: try Input.metadata(body?["metadata"]) ?? JSONObject(),
-            policy: self.shard.configuration.timeouts.policy(forCreate: body?["timeoutConfig"]),
             conversationKey: try Input.conversationKey(body?["conversationKey"]))
+        try await self.shard.agents.check(agentID)
+        let (policy, sources) = self.shard.agents.policy(for: agentID, body?["timeoutConfig"])
+        request.policy = policy
+        request.timeoutSources = sources
+        request.ifBusy = try Input.ifBusy(body?["ifBusy"])
+        request.idempotency = try Idempotency(context, clientKey: nil)
         let created = try await self.shard.create(request)
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
     }

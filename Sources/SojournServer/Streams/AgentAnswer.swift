@@ -10,6 +10,12 @@ final class AgentAnswer: FeedReader {
     private var timer: LoopTimer?
     private var isOver = false
     private var resolve: ((Message?) -> Void)?
+    /// The turn whose message it waits for; nil takes any.
+    private var turn: String?
+    /// How the turn ended, if it did so without a message.
+    private(set) var ending: String?
+    /// The turn's newest message; the last one before its end is the answer.
+    private var last: Message?
 
     private init(shard: StoreShard, resolve: @escaping (Message?) -> Void) {
         self.shard = shard
@@ -18,26 +24,30 @@ final class AgentAnswer: FeedReader {
 
     /// Calls `resolve` once: with the answer, or with nil when the session ended or `limit` ms have passed.
     static func next(
-        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, limit: Int, resolve: @escaping (Message?) -> Void
+        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, turn: String? = nil, limit: Int,
+        resolve: @escaping (Message?) -> Void
     ) -> AgentAnswer {
         let waiter = AgentAnswer(shard: shard, resolve: resolve)
+        waiter.turn = turn
         waiter.timer = LoopTimer(loop: shard.loop) { [weak waiter] in waiter?.settle(nil) }
         waiter.timer?.start(afterMilliseconds: limit)
         waiter.subscription = shard.feed.subscribe(waiter, to: id, after: cursor)
         return waiter
     }
 
-    /// Waits; nil too when the client left.
+    /// Waits; no message too when the client left. `ending` says how the turn ended, if it did so without one.
     static func wait(
-        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, limit: Int, exchange: HTTPExchange
-    ) async -> Message? {
+        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, turn: String?, limit: Int, exchange: HTTPExchange
+    ) async -> (message: Message?, ending: String?) {
         var waiter: AgentAnswer?
         let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Message?, Never>) in
-            waiter = Self.next(shard, id, after: cursor, limit: limit) { continuation.resume(returning: $0) }
+            waiter = Self.next(shard, id, after: cursor, turn: turn, limit: limit) {
+                continuation.resume(returning: $0)
+            }
             exchange.onClosed { [weak waiter] in waiter?.settle(nil) }
         }
         waiter?.settle(nil)
-        return answer
+        return (answer, waiter?.ending)
     }
 
     /// Gives up.
@@ -46,7 +56,21 @@ final class AgentAnswer: FeedReader {
     var isReady: Bool { !self.isOver }
 
     func take(_ event: LiveEvent) {
-        if event.event.type == EventType.agentMessage, let message = Message(event.event) { self.settle(message) }
+        let type = event.event.type
+        guard let turn = self.turn else {
+            if type == EventType.agentMessage, let message = Message(event.event) { self.settle(message) }
+            return
+        }
+        let ends = [EventType.turnCompleted, EventType.turnFailed, EventType.turnCancelled]
+        guard type == EventType.agentMessage || ends.contains(type),
+            (try? event.event.json())?["turnId"]?.string == turn
+        else { return }
+        if type == EventType.agentMessage {
+            self.last = Message(event.event)
+        } else {
+            if self.last == nil || type != EventType.turnCompleted { self.ending = String(type.dropFirst(5)) }
+            self.settle(type == EventType.turnCompleted ? self.last : nil)
+        }
     }
 
     func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor) {}
@@ -77,13 +101,13 @@ final class AnswerStream {
         self.say("user_message", .object(sent))
     }
 
-    func start(_ id: SessionID, after cursor: Cursor) {
+    func start(_ id: SessionID, after cursor: Cursor, turn: String?) {
         // The waiter holds this object until it is settled; a client that leaves settles it.
         self.stream.onClosed { [weak self] in self?.waiter?.cancel() }
         self.heartbeat = LoopTimer(loop: self.server.loop) { [weak self] in self?.beat() }
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
         self.waiter = AgentAnswer.next(
-            self.server.shard, id, after: cursor, limit: self.server.configuration.answerLimit
+            self.server.shard, id, after: cursor, turn: turn, limit: self.server.configuration.answerLimit
         ) { answer in self.finish(answer) }
     }
 
@@ -95,7 +119,8 @@ final class AnswerStream {
             self.say("chunk", ["messageId": .string(answer.id), "chunk": .string(answer.content), "index": 0])
             self.say("done", ["text": .string(answer.content), "messageId": .string(answer.id)])
         } else {
-            self.say("error", ["error": "The agent did not answer in time; the message is kept"])
+            let reason = self.waiter?.ending.map { "The turn was \($0) without an answer" }
+            self.say("error", ["error": .string(reason ?? "The agent did not answer in time; the message is kept")])
         }
         self.stream.end()
         self.waiter = nil

@@ -125,6 +125,9 @@ final class EventStream: FeedReader {
             self.stream.close()
             return
         }
+        if self.server.shard.agents[self.session.agentID]?.aliveWhileWatched == true {
+            self.server.loop.spawn { [server, session] in _ = try? await server.shard.heartbeat(session.id) }
+        }
         if self.stream.pendingBytes == 0 { self.stream.write(EventFrame.heartbeat) }
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
     }

@@ -12,6 +12,8 @@ public struct SessionRequest: Sendable {
     public var policy: TimeoutPolicy?
     /// At most one live session of the agent holds this key; nil asks for no such promise.
     public var conversationKey: String?
+    /// What its messages do while a turn is open, unless they say; nil leaves it to the agent.
+    public var ifBusy: IfBusy?
     /// Makes the same request within 24 hours answer the same session.
     public var idempotency: Idempotency?
     /// Where the policy's values come from, if somebody wants to know later.

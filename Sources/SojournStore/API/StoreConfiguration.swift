@@ -27,6 +27,8 @@ public struct StoreConfiguration: Sendable {
     public var archiveLease: Int64 = 30_000
     /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
     public var archiving: Bool?
+    /// Timeouts of single agents, by `AgentBook.variable` of their ids or names, in the form of a `timeoutConfig`.
+    public var agentTimeouts: [String: JSONObject] = [:]
     /// How many turns may wait in a session.
     public var turnQueue = 100
     /// How often a turn is given to a worker before it has failed.

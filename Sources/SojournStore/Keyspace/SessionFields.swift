@@ -55,6 +55,7 @@ struct SessionFields {
             renewalCount: Int(self.number("n") ?? 0), lastActivity: self.instant("l") ?? created,
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
             metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string,
+            ifBusy: stored?["ifBusy"]?.string.flatMap(IfBusy.init(rawValue:)),
             timeoutSources: self.text("ts").flatMap { TimeoutSources(letters: $0) }, asOf: asOf)
     }
 }

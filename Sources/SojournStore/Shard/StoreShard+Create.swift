@@ -46,7 +46,8 @@ extension StoreShard {
                     session: Session(
                         id: id, agentID: request.agentID, userID: request.userID, createdAt: now, base: now,
                         policy: policy, lastActivity: now, head: 1, epoch: epoch, metadata: request.metadata,
-                        conversationKey: request.conversationKey, asOf: now), isNew: true)
+                        conversationKey: request.conversationKey, ifBusy: request.ifBusy,
+                        timeoutSources: request.timeoutSources, asOf: now), isNew: true)
             case 2:
                 guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
                 do {
@@ -83,7 +84,8 @@ extension StoreShard {
             session: Session(
                 id: id, agentID: request.agentID, userID: request.userID, createdAt: then, base: then, policy: policy,
                 lastActivity: then, head: 1, epoch: epoch, metadata: request.metadata,
-                conversationKey: request.conversationKey, asOf: then), isNew: true)
+                conversationKey: request.conversationKey, ifBusy: request.ifBusy,
+                timeoutSources: request.timeoutSources, asOf: then), isNew: true)
     }
 
     private func identity(of request: SessionRequest) -> [UInt8] {
@@ -97,6 +99,7 @@ extension StoreShard {
         var blob = JSONObject()
         if !request.metadata.members.isEmpty { blob["metadata"] = .object(request.metadata) }
         if let key = request.conversationKey { blob["key"] = .string(key) }
+        if let ifBusy = request.ifBusy { blob["ifBusy"] = .string(ifBusy.rawValue) }
         return blob.members.isEmpty ? [] : JSON.object(blob).bytes
     }
 

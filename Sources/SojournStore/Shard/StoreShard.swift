@@ -18,6 +18,8 @@ package final class StoreShard {
     let scripts: Scripts
     let clock = ServerClock()
     let doorbells: Doorbells
+    /// The registered agents.
+    package private(set) lazy var agents = AgentBook(shard: self)
     /// Agents that are known to work by turns.
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
@@ -80,6 +82,7 @@ package final class StoreShard {
                 .integer(0),
             ],
             timed: true)
+        try await self.agents.start()
         self.feed.start()
     }
 
@@ -103,6 +106,7 @@ package final class StoreShard {
 
     /// Closes the connections; what is in flight fails.
     package func close() {
+        self.agents.close()
         self.feed.close()
         self.redis.close()
     }

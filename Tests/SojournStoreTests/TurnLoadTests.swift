@@ -1,0 +1,100 @@
+import SojournCore
+import SojournLoop
+import SojournTesting
+import Testing
+
+@testable import SojournStore
+
+@Suite struct TurnLoadTests {
+    @Test func `a thousand times stop, then send: never busy, never a dangling tool call`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let (a, b) = (
+            try await StoreNode.start(on: server, name: "a"), try await StoreNode.start(on: server, name: "b")
+        )
+        _ = try await a.claim()
+        let id = try await a.session(minutes: 600).id
+        let stops = Locked(0)
+        try await a.say("0", in: id, ifBusy: .reject)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // A worker that never stops writing by itself.
+            group.addTask {
+                var call = 0
+                while stops.withLock({ $0 }) < 1000 {
+                    guard let turn = try await b.claim(wait: 100).first else { continue }
+                    while true {
+                        call += 1
+                        do {
+                            try await b.report([.toolUse(id: "c\(call)", data: ["toolUseId": "c\(call)"])], of: turn)
+                        } catch {
+                            break
+                        }
+                    }
+                }
+            }
+            for number in 1...1000 {
+                if number % 5 == 0 {
+                    try await eventually("a turn runs") { try await a.turns(id).running != nil }
+                }
+                try await a.interrupt(id)
+                try await a.say("\(number)", in: id, ifBusy: .reject)
+                stops.withLock { $0 += 1 }
+            }
+            try await a.interrupt(id)
+            try await group.waitForAll()
+        }
+        try await expectLegal(id, on: a)
+        let types = try await a.turns(id).turns
+        #expect(types.allSatisfy { $0.status == .cancelled })
+        await a.stop()
+        await b.stop()
+    }
+
+    @Test func `a claim costs the same calls beside a thousand idle agents and ten thousand sessions`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let a = try await StoreNode.start(on: server)
+        _ = try await a.claim()
+        let id = try await a.session().id
+        func cost() async throws -> [String: Int] {
+            try await a.say("m", in: id, ifBusy: .enqueue)
+            let ready = try await a.store.onShard { $0.keyspace.ready(StoreNode.agentBits) }
+            try await eventually("it rang") { try server.client().send("ZCARD", ready) == 1 }
+            let names = try await a.store.onShard { shard in
+                Dictionary(
+                    uniqueKeysWithValues: [shard.scripts.lease, shard.scripts.page, shard.scripts.read].map {
+                        ($0.sha1, $0.name)
+                    })
+            }
+            let monitor = try server.client()
+            try monitor.send("MONITOR")
+            let turn = try #require(try await a.claim().first)
+            try server.client().send("ECHO", "the end")
+            var calls: [String: Int] = [:]
+            while let line = try monitor.read().string, !line.contains("the end") {
+                guard !line.contains(" lua]") else { continue }
+                let words = line.split(separator: "\"").map(String.init)
+                if line.contains("ZPOPMIN") { calls["zpopmin", default: 0] += 1 }
+                if let name = words.lazy.compactMap({ names[$0] }).first { calls[name, default: 0] += 1 }
+            }
+            try await a.complete(turn)
+            return calls
+        }
+        let alone = try await cost()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in 0..<20 {
+                group.addTask {
+                    for number in stride(from: lane, to: 10_000, by: 20) {
+                        let agent = UUIDBits(
+                            high: 0x1111_1111_1111_4000, low: 0x8000_0000_0000_0000 + UInt64(number / 10))
+                        _ = try await a.store.create(SessionRequest(agentID: agent.text, userID: StoreNode.user))
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await cost() == alone)
+        #expect(alone == ["zpopmin": 1, "lease": 1, "page": 1, "read": 1], "\(alone)")
+        await a.stop()
+    }
+}
