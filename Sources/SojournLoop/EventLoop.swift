@@ -48,8 +48,14 @@ import Synchronization
     private let thread = Atomic<UInt>(0)
     private let join = Locked<pthread_t?>(nil)
 
-    /// Starts a loop on a thread of its own. It runs until ``stop()``.
+    /// A peer that is gone is an error of the write, not the end of the process; libevent cannot say so per call.
+    private static let ignoreBrokenPipes: Void = {
+        _ = signal(SIGPIPE, SIG_IGN)
+    }()
+
+    /// Starts a loop on a thread of its own. It runs until ``stop()``. The process ignores SIGPIPE from then on.
     public init(name: String) {
+        Self.ignoreBrokenPipes
         self.name = name
         guard let config = unsafe event_config_new() else {
             preconditionFailure("libevent: no memory for a configuration")

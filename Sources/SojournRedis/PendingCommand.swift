@@ -20,6 +20,7 @@ final class PendingCommand {
     var wasRetried = false
     /// When it was sent, on ``EventLoop/now``.
     var sentAt = 0
+    /// Called while the pipeline is being changed: it may resume a task, not do its work.
     private var finish: ((Result<RESPValue, RedisError>) -> Void)?
 
     init(

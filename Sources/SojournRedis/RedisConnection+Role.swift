@@ -17,15 +17,16 @@ extension RedisConnection {
     func refresh() {
         guard self.pipeline.isOpen, !self.refreshIsOut else { return }
         self.refreshIsOut = true
-        let deadline = EventLoop.now + self.options.stallLimitMs
-        self.enqueue(
-            PendingCommand(.plain(["INFO", "replication"]), kind: .read, deadline: deadline) { [weak self] result in
-                guard let self else { return }
-                self.refreshIsOut = false
-                guard case .success(let reply) = result, let text = reply.string else { return }
-                let info = ServerInfo(text)
-                self.adopt(isMaster: info.isMaster, replid: info["master_replid"])
-            })
+        // A task, because the pipeline must not be entered while it gives out its answers.
+        self.loop.spawn { [weak self] in
+            let reply = try? await self?.send(
+                ["INFO", "replication"], kind: .read, timeoutMs: self?.options.stallLimitMs)
+            guard let self else { return }
+            self.refreshIsOut = false
+            guard let text = reply?.string else { return }
+            let info = ServerInfo(text)
+            self.adopt(isMaster: info.isMaster, replid: info["master_replid"])
+        }
     }
 
     func adopt(isMaster: Bool, replid: String?) {

@@ -130,6 +130,7 @@ final class RedisLink {
     }
 
     private func closed(_ reason: ByteStream.CloseReason) {
+        guard self.handlers != nil else { return }
         let words = self.dropReason ?? "\(reason)"
         let pause = self.backoff.next()
         self.dropReason = nil

@@ -161,6 +161,7 @@ public final class RedisSubscriber {
     private func linkIsLost() {
         self.book.lost()
         self.awaitedNonce = nil
+        self.probeLimit?.stop()
         guard !self.hasBeenLost else { return }
         self.hasBeenLost = true
         self.onLost?()

@@ -7,7 +7,7 @@ public import SojournLoop
 public final class RedisServer: Sendable {
     private struct Child {
         var shell: Process
-        var stdin: Pipe
+        var lifeline: FileHandle
         var pid: pid_t
     }
 
@@ -64,27 +64,29 @@ public final class RedisServer: Sendable {
         let access = self.password.map { ["--requirepass", $0] } ?? []
         let shell = Process()
         shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        let script = "redis-server \"$@\" >/dev/null 2>&1 & echo $!; read line; kill -9 $! 2>/dev/null; wait"
+        // No `wait`: threads of this process may block SIGCHLD, which the shell inherits and then waits for ever.
+        let script = "redis-server \"$@\" >/dev/null 2>&1 & echo $!; read line; kill -9 $! 2>/dev/null"
         shell.arguments = ["-c", script, "sh"] + defaults + access + self.settings
-        let (stdin, stdout) = (Pipe(), Pipe())
-        shell.standardInput = stdin
-        shell.standardOutput = stdout
-        // The threads of a test block signals, and a child inherits that: the shell's `wait` needs SIGCHLD.
-        var (none, before) = (sigset_t(), sigset_t())
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        // Not Foundation's pipes: those are inherited by the next child, and so never seem closed.
+        var pair: [CInt] = [0, 0]
+        let kind = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        precondition(socketpair(AF_UNIX, kind, 0, &pair) == 0, "socketpair: errno \(errno)")
+        let lifeline = FileHandle(fileDescriptor: pair[0], closeOnDealloc: true)
+        let theirs = FileHandle(fileDescriptor: pair[1], closeOnDealloc: true)
+        shell.standardInput = theirs
+        shell.standardOutput = theirs
         try shell.run()
+        try theirs.close()
         var text = ""
+        var byte: UInt8 = 0
         while !text.hasSuffix("\n") {
-            let data = stdout.fileHandleForReading.availableData
-            if data.isEmpty { break }
-            text += String(decoding: data, as: UTF8.self)
+            let count = read(pair[0], &byte, 1)
+            if count == 1 { text.append(Character(UnicodeScalar(byte))) } else if count == 0 || errno != EINTR { break }
         }
         guard let pid = pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
             throw NotInTime(description: "redis-server did not start")
         }
-        let child = Child(shell: shell, stdin: stdin, pid: pid)
+        let child = Child(shell: shell, lifeline: lifeline, pid: pid)
         self.child.withLock { $0 = child }
     }
 
@@ -107,8 +109,16 @@ public final class RedisServer: Sendable {
             return child
         }
         guard let child else { return }
-        try? child.stdin.fileHandleForWriting.close()
+        kill(child.pid, SIGKILL)
+        try? child.lifeline.close()
         child.shell.waitUntilExit()
+        while Self.isRunning(child.pid) { usleep(500) }
+    }
+
+    /// Whether a process runs; a zombie, whose parent is gone, does not.
+    private static func isRunning(_ pid: pid_t) -> Bool {
+        guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
+        return stat.split(separator: ")").last?.hasPrefix(" Z") == false
     }
 
     /// A blocking client, authenticated if needed.
