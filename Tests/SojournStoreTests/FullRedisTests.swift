@@ -24,7 +24,14 @@ import Testing
         }
         #expect(refused?.code == .storeUnavailable && accepted > 100, "\(accepted): \(String(describing: refused))")
         // Once memory was freed by chance (a client's buffer) the next small write may pass; so fill to the brim.
-        try server.client().send("CONFIG", "SET", "maxmemory", "1mb")
+        let redis = try server.client()
+        try redis.send("CONFIG", "SET", "maxmemory", "1mb")
+        /// The test clock writes, too; it is no part of what a full Redis must do.
+        func advance(minutes: Int64) async throws {
+            try redis.send("CONFIG", "SET", "maxmemory", "0")
+            try await node.store.advanceTestClock(milliseconds: minutes * 60_000)
+            try redis.send("CONFIG", "SET", "maxmemory", "1mb")
+        }
         let failures: [StoreError?] = [
             await #expect(throws: StoreError.self) { try await node.session() },
             await #expect(throws: StoreError.self) { try await node.say("a", in: small) },
@@ -36,17 +43,23 @@ import Testing
         #expect(try await node.store.heartbeat(small.id.text).extended)
         #expect(try await node.store.renew(small.id.text).renewalCount == 2)
         // The warning, then the expiry and its hand-over.
-        try await node.store.advanceTestClock(milliseconds: 16 * 60_000)
+        try await advance(minutes: 16)
         try await eventually("the warning") { try await node.store.session(big.id.text).head == accepted + 2 }
-        try await node.store.advanceTestClock(milliseconds: 5 * 60_000)
+        try await advance(minutes: 5)
         let archive = try #require(node.archive)
         try await eventually("the archive has it") { try await archive.session(big.id.text) != nil }
         #expect(try await archive.session(big.id.text)?.eventCount == accepted + 3)
         try await node.store.end(small.id.text)
         try await eventually("the archive has it") { try await archive.session(small.id.text) != nil }
         // What was freed is room again.
-        try server.client().send("CONFIG", "SET", "maxmemory", "6mb")
-        try await node.say(text, in: try await node.session())
+        try redis.send("CONFIG", "SET", "maxmemory", "6mb")
+        // (Redis gives back the buffers of its clients only by and by.)
+        var fresh: Session?
+        try await eventually("there is room") {
+            fresh = try? await node.session()
+            return fresh != nil
+        }
+        try await node.say("hello", in: try #require(fresh))
         await node.stop()
     }
 
