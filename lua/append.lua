@@ -1,6 +1,6 @@
 #!lua
 -- Appends events to a live session's log and publishes them.
--- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel
+-- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] due   KEYS[5] channel
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] how many of the events are messages
 -- ARGV[4] body of the first event, and so on (at most 64)
 -- Returns {1, now, epoch, seq of the first, deadline, lead, renewals, renewed 0 or 1}; {0} nothing there;
@@ -13,7 +13,8 @@
 --- @include "branch"
 --- @include "emit"
 --- @include "renewed"
-local s, clk, log, channel = unpack(KEYS)
+--- @include "rearm"
+local s, clk, log, due, channel = unpack(KEYS)
 local id, replid, messages = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o')
@@ -32,7 +33,7 @@ if messages > 0 then
     local later = deadline(h[1], now, h[3], h[4], h[5], h[6])
     changes[7], changes[8], changes[9], changes[10] = 'b', now, 'n', count
     if h[10] and later ~= x then
-      redis.call('HDEL', s, 'x')
+      rearm(s, due, id, later, h[3])
       head = head + 1
       emit(log, channel, epoch, head, now, renewed(id, later, count, 'message'))
     end

@@ -77,6 +77,9 @@ static const unsigned char lua_include_iso[] = {
 static const unsigned char lua_include_lead[] = {
 #embed "../../lua/include/lead.lua"
 };
+static const unsigned char lua_include_rearm[] = {
+#embed "../../lua/include/rearm.lua"
+};
 static const unsigned char lua_include_renewed[] = {
 #embed "../../lua/include/renewed.lua"
 };
@@ -110,6 +113,7 @@ static const csojourn_lua_file files[] = {
     { "include/expired", lua_include_expired, sizeof lua_include_expired },
     { "include/iso", lua_include_iso, sizeof lua_include_iso },
     { "include/lead", lua_include_lead, sizeof lua_include_lead },
+    { "include/rearm", lua_include_rearm, sizeof lua_include_rearm },
     { "include/renewed", lua_include_renewed, sizeof lua_include_renewed },
     { "include/take", lua_include_take, sizeof lua_include_take },
 };

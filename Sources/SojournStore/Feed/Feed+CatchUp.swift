@@ -62,7 +62,9 @@ extension Feed {
         // The topic may have passed on what this stretch does not have yet, and the other way round: it is joined
         // when it is at least as far, and `give` leaves out what it has.
         guard topic.state == .live, let last = topic.last, subscription.position >= last.seq else {
-            if topic.state == .live, topic.last == nil { self.settle(topic) }
+            // A topic that is further than the log: it was overtaken by an event, or Redis lost what was passed on.
+            let isBeyond = topic.last.map { !stretch.history.honours($0) } ?? true
+            if topic.state == .live, isBeyond { self.settle(topic) }
             if topic.state != .live {
                 // The repair goes on with whoever is not joined when it is done.
                 self.sayCaughtUp(subscription, stretch.epoch)

@@ -115,11 +115,13 @@ package final class Feed {
     /// The newest seq of a session, learnt in passing (a heartbeat's answer): a lost last event is noticed for free.
     func observe(_ id: SessionID, head: Int) {
         guard let topic = self.topics[id], topic.state == .live, let last = topic.last, head != last.seq else { return }
-        // The event may be on its way: give the channel a moment before asking the log.
+        // More than was passed on: the event may be on its way, so give the channel a moment. Less: an event may
+        // have overtaken this answer; if nothing else comes, Redis may have lost what was passed on.
         self.loop.spawn { [weak self] in
             guard let self else { return }
             await self.loop.sleep(milliseconds: 100)
-            if let last = topic.last, head > last.seq || head < last.seq { self.settle(topic) }
+            guard let now = topic.last else { return }
+            if head > now.seq || (head < last.seq && now == last) { self.settle(topic) }
         }
     }
 
@@ -186,12 +188,14 @@ package final class Feed {
         if shared < last.seq {
             // Redis lost events that were delivered already: whoever has them is told, the others go on.
             topic.last = Cursor(epoch: stretch.epoch, seq: shared)
-            for subscription in topic.subscriptions.values where subscription.isJoined {
-                if subscription.position > shared { subscription.isJoined = false }
-            }
             topic.isDirty = true
-            return
         }
+        // A reader may be further than its topic; then its own cursor says what it shares with this log.
+        for subscription in topic.subscriptions.values where subscription.isJoined {
+            let cursor = Cursor(epoch: subscription.epoch, seq: subscription.position)
+            if !stretch.history.honours(cursor) { subscription.isJoined = false }
+        }
+        guard shared == last.seq else { return }
         topic.last = Cursor(epoch: stretch.epoch, seq: last.seq)
         guard stretch.oldest <= last.seq + 1 else {
             // The window has moved on; each reader finds its own way.

@@ -4,7 +4,7 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// One key, then four a session.
+    /// Two keys, then four a session.
     let touch: Script
     let patch: Script
     let append: Script
@@ -28,9 +28,9 @@ struct Scripts: Sendable {
         }
         self.create = script("create", 11)
         self.read = script("read", 4)
-        self.touch = script("touch", 5)
+        self.touch = script("touch", 6)
         self.patch = script("patch", 6)
-        self.append = script("append", 4)
+        self.append = script("append", 5)
         self.page = script("page", 4)
         self.end = script("end", 12)
         self.tick = script("tick", 2)
