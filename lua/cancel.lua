@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Cancels the running turn, or the next one if none runs, or a certain one; its worker's token is dead from now on.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
+-- KEYS[8] deltas
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] entry of the queue or turn, or ""
 -- ARGV[4] 1 to empty the queue, too
 -- Returns {1, now, turns left in the queue, agent to ring for or "", entry, ...}: what was cancelled; {0} nothing
@@ -21,7 +22,7 @@
 --- @include "unsteer"
 --- @include "stop"
 --- @include "act"
-local s, clk, log, channel, due, tn, q = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, deltas = unpack(KEYS)
 local id, replid, target, all = unpack(ARGV)
 local raw, now = clock(clk)
 local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o', 'a', 'yn')
@@ -29,7 +30,7 @@ if not h.c then return {0} end
 if h.s then return {3} end
 local x, cap = deadline(h.c, h.b, h.t, h.m, h.y, h.z)
 if expired(clk, raw, now, x, cap) then return {2} end
-local w = writer(log, channel, branch(s, replid, h.e, h.g, h.q), h.q, now, id)
+local w = writer(log, channel, branch(s, replid, h.e, h.g, h.q), h.q, now, id, deltas)
 local cancelled = {}
 local function drop(entry)
   if redis.call('LREM', q, 1, entry) == 0 then return end

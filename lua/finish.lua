@@ -1,7 +1,7 @@
 #!lua
 -- A worker ends its turn: done, failed, to be tried again, or given back as if it had never had it.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
--- KEYS[8] idempotency key (without one: the session)
+-- KEYS[8] deltas   KEYS[9] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token
 -- ARGV[5] fingerprint of the request, beginning with a letter, or ""
 -- ARGV[6] "complete", "fail", "retry" or "return"   ARGV[7] members of the data of turn.completed or turn.failed
@@ -28,7 +28,7 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, tn, q, idem = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, deltas, idem = unpack(KEYS)
 local id, replid, n, token, print, how, data, attempts, body = unpack(ARGV)
 local known = replay(idem, print)
 if known then return known end
@@ -41,7 +41,7 @@ if expired(clk, raw, now, x, cap) then return {2} end
 local t = turn(tn, n)
 if h.yt ~= token or h.yn ~= n or now >= tonumber(h.y) then return {4, t and t.status or ''} end
 local epoch = branch(s, replid, h.e, h.g, h.q)
-local w = writer(log, channel, epoch, h.q, now, id)
+local w = writer(log, channel, epoch, h.q, now, id, deltas)
 local seq, status = 0, 'q'
 if how == 'complete' then
   status = 'c'

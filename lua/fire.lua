@@ -2,6 +2,7 @@
 -- Looks at one session that may be due: warns, re-arms, or says that it must be ended. A turn whose worker is gone is
 -- queued again, and for one that waits the agent is to be rung for again, ever more seldom.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] due   KEYS[5] channel   KEYS[6] turns   KEYS[7] queue
+-- KEYS[8] deltas
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] attempts after which a turn has failed
 -- Returns {0} nothing to do any more; {1, next score} re-armed; {2, deadline, lateness in ms} warned;
 --   {3, deadline, agent and user, hash of the conversation key or false} due: end it;
@@ -21,7 +22,7 @@
 --- @include "stop"
 --- @include "requeue"
 --- @include "lapse"
-local s, clk, log, due, channel, tn, q = unpack(KEYS)
+local s, clk, log, due, channel, tn, q, deltas = unpack(KEYS)
 local id, replid = ARGV[1], ARGV[2]
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'w', 'x', 'e', 'g', 'q', 'a', 'k', 'yn', 'tc')
@@ -34,7 +35,7 @@ if expired(clk, raw, now, x, cap) then return {3, x, h[13], h[14]} end
 -- When the turns must be looked at, and for whom to ring.
 local look, ring
 if h[15] and now >= tonumber(h[5]) then
-  local w = writer(log, channel, branch(s, replid, h[10], h[11], h[12]), h[12], now, id)
+  local w = writer(log, channel, branch(s, replid, h[10], h[11], h[12]), h[12], now, id, deltas)
   lapse(s, tn, q, w, now, h[15], ARGV[3])
   redis.call('HSET', s, 'q', w.head)
   h[10], h[11], h[12] = unpack(redis.call('HMGET', s, 'e', 'g', 'q'))

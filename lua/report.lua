@@ -1,7 +1,7 @@
 #!lua
 -- Appends what a worker reports of the running turn: tool calls, their results, messages.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns
--- KEYS[7] idempotency key (without one: the session)
+-- KEYS[7] deltas   KEYS[8] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token
 -- ARGV[5] fingerprint of the request, beginning with a letter, or ""   ARGV[6] how many of the events are messages
 -- ARGV[7] for each event "+<id>" a tool call, "-<id>" its result, or "="; with spaces between
@@ -23,7 +23,7 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, tn, idem = unpack(KEYS)
+local s, clk, log, channel, due, tn, deltas, idem = unpack(KEYS)
 local id, replid, n, token, print, messages, kinds = unpack(ARGV, 1, 7)
 local known = replay(idem, print)
 if known then return known end
@@ -52,7 +52,11 @@ local open = {}
 for call in pairs(calls) do open[#open + 1] = call end
 table.sort(open)
 if count > 0 then redis.call('HSET', tn, 'calls', table.concat(open, ' ')) else redis.call('HDEL', tn, 'calls') end
-if tonumber(messages) > 0 then act(s, due, w, id, now, h, messages, nil) end
+if tonumber(messages) > 0 then
+  redis.call('DEL', deltas)
+  redis.call('HDEL', s, 'dm', 'di', 'dp')
+  act(s, due, w, id, now, h, messages, nil)
+end
 redis.call('HSET', s, 'q', w.head)
 local answer = {1, now, epoch, first, tonumber(h.y)}
 keep(idem, print, answer)

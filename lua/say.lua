@@ -1,7 +1,8 @@
 #!lua
 -- Appends a user's message. Where an agent works by turns (somebody has claimed one) it opens a turn or joins the queue.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] agents that work by turns
--- KEYS[7] turns   KEYS[8] queue   KEYS[9] idempotency key (without one: the session)
+-- KEYS[7] turns   KEYS[8] queue   KEYS[9] deltas
+-- KEYS[10] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] body   ARGV[4] id of the message
 -- ARGV[5] "enqueue", "reject", "interrupt" or "steer", when a turn is open   ARGV[6] length of the queue at the most
 -- ARGV[7] fingerprint of the request, beginning with a letter, or ""
@@ -27,7 +28,7 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, workers, tn, q, idem = unpack(KEYS)
+local s, clk, log, channel, due, workers, tn, q, deltas, idem = unpack(KEYS)
 local id, replid, body, message, busy, bound, print = unpack(ARGV)
 local known = replay(idem, print)
 if known then return known end
@@ -43,7 +44,7 @@ local queued = h.tc and redis.call('LLEN', q) or 0
 if busy == 'reject' and (h.yn or queued > 0) then return {5, h.yn or tonumber(h.tc)} end
 if queued >= tonumber(bound) then return {6} end
 local epoch = branch(s, replid, h.e, h.g, h.q)
-local w = writer(log, channel, epoch, h.q, now, id)
+local w = writer(log, channel, epoch, h.q, now, id, deltas)
 local running = h.yn
 if running and busy == 'interrupt' then
   stop(s, tn, q, w, now, running, 'x', '"reason":"interrupted"', 'interrupted')

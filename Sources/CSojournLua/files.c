@@ -23,6 +23,9 @@ static const unsigned char lua_claim[] = {
 static const unsigned char lua_create[] = {
 #embed "../../lua/create.lua"
 };
+static const unsigned char lua_delta[] = {
+#embed "../../lua/delta.lua"
+};
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
@@ -167,6 +170,7 @@ static const csojourn_lua_file files[] = {
     { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
+    { "delta", lua_delta, sizeof lua_delta },
     { "end", lua_end, sizeof lua_end },
     { "enlist", lua_enlist, sizeof lua_enlist },
     { "extend", lua_extend, sizeof lua_extend },

@@ -1,5 +1,6 @@
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournTesting
 import Testing
 
@@ -14,18 +15,19 @@ import Testing
         )
         _ = try await a.claim()
         let id = try await a.session(minutes: 600).id
-        let stops = Locked(0)
+        let stops = Tally()
         try await a.say("0", in: id, ifBusy: .reject)
         try await withThrowingTaskGroup(of: Void.self) { group in
             // A worker that never stops writing by itself.
             group.addTask {
                 var call = 0
-                while stops.withLock({ $0 }) < 1000 {
+                while stops.value < 1000 {
                     guard let turn = try await b.claim(wait: 100).first else { continue }
                     while true {
                         call += 1
                         do {
-                            try await b.report([.toolUse(id: "c\(call)", data: ["toolUseId": "c\(call)"])], of: turn)
+                            try await b.report(
+                                [.toolUse(id: "c\(call)", data: ["toolUseId": .string("c\(call)")])], of: turn)
                         } catch {
                             break
                         }
@@ -38,7 +40,7 @@ import Testing
                 }
                 try await a.interrupt(id)
                 try await a.say("\(number)", in: id, ifBusy: .reject)
-                stops.withLock { $0 += 1 }
+                stops.add()
             }
             try await a.interrupt(id)
             try await group.waitForAll()

@@ -153,20 +153,20 @@ import Testing
         _ = try await nodes[0].claim()
         var ids: [SessionID] = []
         for _ in 0..<sessions { ids.append(try await nodes[0].session().id) }
-        let done = Locked(0)
-        let deaths = Locked(0)
+        let done = Tally()
+        let deaths = Tally()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in 0..<6 {
                 let node = nodes[worker % 3]
                 group.addTask {
-                    while done.withLock({ $0 }) < sessions * messages {
+                    while done.value < sessions * messages {
                         for turn in try await node.claim(3, lease: 1_500, wait: 500) {
                             switch Int.random(in: 0..<20) {
-                            case 0: deaths.withLock { $0 += 1 }
-                            case 1: try? await node.fail(turn, retryable: true)
+                            case 0: deaths.add()
+                            case 1: _ = try? await node.fail(turn, retryable: true)
                             case 2: try await node.store.onShard { await $0.giveBack(turn) }
                             default:
-                                if (try? await node.complete(turn)) != nil { done.withLock { $0 += 1 } }
+                                if (try? await node.complete(turn)) != nil { done.add() }
                             }
                         }
                     }
@@ -180,7 +180,7 @@ import Testing
             }
             try await group.waitForAll()
         }
-        #expect(deaths.withLock { $0 } > 0)
+        #expect(deaths.value > 0)
         for id in ids {
             try await expectLegal(id, on: nodes[2])
             let ends = try await nodes[0].types(id).filter { $0.hasPrefix("turn.completed") }

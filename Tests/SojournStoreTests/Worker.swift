@@ -86,3 +86,10 @@ func code(_ body: () async throws -> Void) async -> StoreError.Code? {
         return (error as? StoreError)?.code
     }
 }
+
+/// Counts, from any task.
+final class Tally: Sendable {
+    private let count = Locked(0)
+    var value: Int { self.count.withLock { $0 } }
+    func add() { self.count.withLock { $0 += 1 } }
+}

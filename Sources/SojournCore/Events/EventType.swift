@@ -36,6 +36,8 @@ public enum EventType {
     public static let turnFailed = "turn.failed"
     /// It was interrupted, or ended with its session.
     public static let turnCancelled = "turn.cancelled"
+    /// Ephemeral: what was added to a message of the agent that is being written.
+    public static let agentMessageDelta = "agent.message.delta"
     /// Ephemeral, made by the node for one stream.
     public static let streamReady = "stream.ready"
     /// Ephemeral: what lies between two cursors cannot be given.

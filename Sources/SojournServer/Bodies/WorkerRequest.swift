@@ -16,7 +16,7 @@ struct WorkerRequest {
         guard let turn = TurnID(context.captures[0]) else { throw NodeServer.turnNotFound(context.captures[0]) }
         self.body = try context.body()?.object ?? JSONObject()
         guard let token = context.exchange.header("X-Lease-Token") ?? self.body["leaseToken"]?.string,
-            token.utf8.count <= 64, !token.isEmpty
+            (1...64).contains(token.utf8.count), token.utf8.allSatisfy({ Self.isPlain($0) })
         else { throw .validation("Missing required field: leaseToken", field: "leaseToken") }
         self.turn = turn
         self.token = token
@@ -57,8 +57,18 @@ struct WorkerRequest {
         }
         var attachments = value["attachments"]
         if attachments == .null { attachments = nil }
+        var id: String?
+        if let own = value["messageId"] ?? value["id"], own != .null {
+            guard let text = own.string, (1...64).contains(text.utf8.count),
+                text.utf8.allSatisfy({ Self.isPlain($0) })
+            else {
+                throw .validation(
+                    "Invalid messageId: Must be 1 to 64 letters, digits, '_', '-', '.' or ':'", field: "messageId")
+            }
+            id = text
+        }
         return MessageDraft(
-            author: .agent, authorID: agentID, content: content, attachments: attachments,
+            id: id, author: .agent, authorID: agentID, content: content, attachments: attachments,
             metadata: try Input.metadata(value["metadata"]))
     }
 

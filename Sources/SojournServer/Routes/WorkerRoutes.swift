@@ -17,6 +17,19 @@ extension NodeServer {
             Route(.post, Self.turnBase + "/:turn/events") { [unowned self] context throws(StoreError) in
                 try await self.report(context)
             },
+            Route(.post, Self.turnBase + "/:turn/deltas") { [unowned self] context throws(StoreError) in
+                let worker = try WorkerRequest(context)
+                let request = try DeltaRequest(.object(worker.body))
+                let progress = try await self.deltas.publish(
+                    request.pieces, of: request.messageID, turnID: worker.turn.text + " " + worker.token,
+                    in: worker.turn.session)
+                return .json(
+                    200,
+                    [
+                        "turnId": .string(worker.turn.text), "messageId": .string(request.messageID), "stop": false,
+                        "cursor": .string(progress.cursor.description), "nextIndex": JSON(progress.pieces),
+                    ])
+            },
             Route(.post, Self.turnBase + "/:turn/complete") { [unowned self] context throws(StoreError) in
                 try await self.complete(context)
             },

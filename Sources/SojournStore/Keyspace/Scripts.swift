@@ -8,6 +8,7 @@ struct Scripts: Sendable {
     let touch: Script
     let patch: Script
     let append: Script
+    let delta: Script
     let page: Script
     let end: Script
     let tick: Script
@@ -41,11 +42,12 @@ struct Scripts: Sendable {
         self.read = script("read", 4)
         self.touch = script("touch", 6)
         self.patch = script("patch", 6)
-        self.append = script("append", 5)
-        self.page = script("page", 4)
-        self.end = script("end", 14)
+        self.append = script("append", 6)
+        self.delta = script("delta", 4)
+        self.page = script("page", 5)
+        self.end = script("end", 15)
         self.tick = script("tick", 2)
-        self.fire = script("fire", 7)
+        self.fire = script("fire", 8)
         self.waiting = script("waiting", 1)
         self.claim = script("claim", 3)
         self.steal = script("steal", 3)
@@ -54,12 +56,12 @@ struct Scripts: Sendable {
         self.stats = script("stats", 4)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
-        self.say = script("say", 9)
-        self.lease = script("lease", 7)
+        self.say = script("say", 10)
+        self.lease = script("lease", 8)
         self.extend = script("extend", 7)
-        self.report = script("report", 7)
-        self.finish = script("finish", 8)
-        self.cancel = script("cancel", 7)
+        self.report = script("report", 8)
+        self.finish = script("finish", 9)
+        self.cancel = script("cancel", 8)
         self.turns = script("turns", 4)
         self.adopt = script("adopt", 7)
         self.enlist = script("enlist", 2)
@@ -69,7 +71,8 @@ struct Scripts: Sendable {
 
     var all: [Script] {
         [
-            self.create, self.read, self.touch, self.patch, self.append, self.page, self.end, self.tick, self.fire,
+            self.create, self.read, self.touch, self.patch, self.append, self.delta, self.page, self.end, self.tick,
+            self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents,

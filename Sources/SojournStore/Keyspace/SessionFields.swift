@@ -9,6 +9,7 @@ import SojournRedis
 ///     yt lease token  yn running turn  ym major of the last token  ys whether messages wait for the running turn
 ///     tc last turn  ts where timeout, auto-renewal, max duration and warning come from
 ///     q head  e epoch  g first 16 digits of the replication id  k0..k7 the last branches
+///     dn number of the newest delta  dm message being written  di its deltas  dp its pieces
 ///     s reason of the end  f when it ended  co, ct, cr archivist and its token
 ///
 /// Unknown fields are ignored: a newer minor version may have written them.

@@ -11,7 +11,7 @@ extension StoreShard {
     package func say(
         _ draft: MessageDraft, to id: SessionID, ifBusy: IfBusy = .enqueue, idempotency: Idempotency? = nil
     ) async throws(StoreError) -> SentMessage {
-        let messageID = SessionID(at: self.clock.now, partition: id.partition).text
+        let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         let body = Event.body(
             type: draft.author.eventType, sessionID: id, data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
@@ -19,7 +19,7 @@ extension StoreShard {
             self.scripts.say,
             keys: [
                 keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.workers, keys.turns, keys.queue,
-                keys.idempotency(idempotency?.hash),
+                keys.deltas, keys.idempotency(idempotency?.hash),
             ],
             args: [
                 .string(id.text), self.replid, .bytes(body), .string(messageID), .string(ifBusy.rawValue),

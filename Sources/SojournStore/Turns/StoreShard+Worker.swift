@@ -87,12 +87,15 @@ extension StoreShard {
             case .message(let draft):
                 kinds.append("=")
                 messages += 1
-                bodies.append(.bytes(self.body(of: id, draft, SessionID(at: self.now, partition: session.partition))))
+                bodies.append(.bytes(self.body(of: id, draft, draft.id ?? self.newID(in: session))))
             }
         }
         let answer = try await self.call(
             self.scripts.report,
-            keys: Array(keys.turnWork.dropLast()) + [keys.idempotency(idempotency?.hash)],
+            keys: [
+                keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.turns, keys.deltas,
+                keys.idempotency(idempotency?.hash),
+            ],
             args: [
                 .string(session.text), self.replid, .string(String(id.number)), .string(token),
                 .string(idempotency?.fingerprint ?? ""), .integer(messages), .string(kinds.joined(separator: " ")),
@@ -118,19 +121,17 @@ extension StoreShard {
         var word = "return"
         var data = ""
         var body: [UInt8] = []
-        // The same request has the same message id, so that an answer that was kept fits.
-        let messageID =
-            idempotency.flatMap { $0.messageID(in: id.session) }
-            ?? SessionID(at: self.now, partition: id.session.partition)
-        var hasMessage = false
+        var messageID: String?
         switch end {
         case .complete(let draft, let usage):
             word = "complete"
             var members = JSONObject()
             if let draft {
-                hasMessage = true
-                body = self.body(of: id, draft, messageID)
-                members["messageId"] = .string(messageID.text)
+                // The same request has the same message id, so that an answer that was kept fits.
+                let made = draft.id ?? idempotency?.messageID(in: id.session) ?? self.newID(in: id.session)
+                messageID = made
+                body = self.body(of: id, draft, made)
+                members["messageId"] = .string(made)
             }
             if let usage { members["usage"] = usage }
             data = Self.members(members)
@@ -153,7 +154,11 @@ extension StoreShard {
         self.ring(answer.dropFirst(6).first?.bytes, for: id.session)
         return FinishedTurn(
             status: status, cursor: seq > 0 ? Cursor(epoch: epoch, seq: seq) : nil,
-            messageID: hasMessage ? messageID.text : nil, queued: queued)
+            messageID: messageID, queued: queued)
+    }
+
+    private func newID(in session: SessionID) -> String {
+        SessionID(at: self.now, partition: session.partition).text
     }
 
     private func check(_ answer: [RESPValue], _ id: TurnID) async throws(StoreError) {
@@ -169,8 +174,8 @@ extension StoreShard {
         Event.body(type: type, sessionID: id.session, turnID: id.text, data: JSON.object(data).bytes)
     }
 
-    private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: SessionID) -> [UInt8] {
-        self.body(draft.author.eventType, of: id, draft.data(id: messageID.text))
+    private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: String) -> [UInt8] {
+        self.body(draft.author.eventType, of: id, draft.data(id: messageID))
     }
 
     /// The members of an object without its braces.
@@ -181,21 +186,20 @@ extension StoreShard {
 
 extension Idempotency {
     /// The id of the message that this request makes.
-    func messageID(in session: SessionID) -> SessionID? {
+    func messageID(in session: SessionID) -> String? {
         guard let bits = UInt64(self.fingerprint.dropFirst().prefix(16), radix: 16),
             let made = UInt64(session.text.split(separator: "-").prefix(2).joined(), radix: 16)
         else { return nil }
-        return SessionID(at: Instant(milliseconds: Int64(made)), partition: session.partition, random: bits)
+        return SessionID(at: Instant(milliseconds: Int64(made)), partition: session.partition, random: bits).text
     }
 }
 
 extension StoreError {
     /// 409 for a worker whose turn is not its own any more.
-    static func staleLease(_ id: TurnID, _ status: TurnStatus?) -> StoreError {
-        StoreError(
-            .staleLease, "The lease of turn '\(id)' is not the current one",
-            details: [
-                "turnId": .string(id.text), "status": JSON(status?.rawValue), "stop": true,
-            ])
+    static func staleLease(_ id: TurnID?, _ status: TurnStatus?) -> StoreError {
+        let name = id?.text ?? ""
+        return StoreError(
+            .staleLease, "The lease of turn '\(name)' is not the current one",
+            details: ["turnId": .string(name), "status": JSON(status?.rawValue), "stop": true])
     }
 }
