@@ -13,6 +13,8 @@ struct Node {
     private let store: SessionStore
     private let archive: Archive?
     private let server: Server
+    /// The demonstration worker with its loop, if one was asked for.
+    private let echo: (loop: EventLoop, worker: Confined<EchoWorker>)?
 
     /// The rest of a curl line that creates a session.
     static let firstLine = """
@@ -38,6 +40,8 @@ struct Node {
         configuration.outageHold = settings.outageHold
         configuration.tombstoneLife = settings.tombstone
         configuration.testClock = settings.testClock
+        configuration.agentTimeouts = settings.agentTimeouts
+        let agents = try settings.agents.map(AgentSettings.agents) ?? []
         switch settings.archive {
         case .nobody: configuration.archiving = false
         case .file: configuration.archiving = true
@@ -56,9 +60,11 @@ struct Node {
             serving.testClock = settings.testClock
             serving.drainLimit = Int(settings.drain)
             do {
+                for agent in agents { try await store.register(agent) }
                 let server = try await Server.start(configuration: serving, store: store, log: log)
                 return Node(
-                    name: name, port: server.port, loops: loops, store: store, archive: archive, server: server)
+                    name: name, port: server.port, loops: loops, store: store, archive: archive, server: server,
+                    echo: Self.echo(settings, port: server.port, log: log))
             } catch {
                 await store.shutdown()
                 throw error
@@ -69,12 +75,28 @@ struct Node {
         }
     }
 
+    /// Starts the demonstration worker, which talks to this node like any other.
+    private static func echo(
+        _ settings: ServeSettings, port: Int, log: Log
+    ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
+        guard let agent = settings.echoAgent else { return nil }
+        let loop = EventLoop(name: "sojourn-echo")
+        let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
+        let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
+        let worker = Confined(
+            EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)
+        loop.execute { loop.spawn { await worker.value.run() } }
+        return (loop, worker)
+    }
+
     /// Drains: streams are told, requests finish, the archive batch is flushed, the registry is left.
     func stop() async {
+        if let (loop, worker) = self.echo { try? await loop.run { await worker.value.stop() } }
         await self.server.drain()
         await self.store.shutdown()
         await self.archive?.close()
         for loop in self.loops { loop.stop() }
+        self.echo?.loop.stop()
     }
 }
 

@@ -12,7 +12,9 @@ enum ServeCommand {
             case .help:
                 Console.say(SettingsHelp.text)
                 return 0
-            case .serve(let read, let slips): (settings, warnings) = (read, slips)
+            case .serve(var read, let slips):
+                read.agentTimeouts = AgentSettings.timeouts(environment)
+                (settings, warnings) = (read, slips)
             }
         } catch {
             Console.complain("sojourn: \(error)\ntry: sojourn serve --help")

@@ -103,6 +103,17 @@ extension ServeSettings {
             help: "how long an ended session answers 410"
         ) { $0.tombstone = try Rule.duration($1, unit: 3_600_000, "hours", 0.001...87_600) },
         Setting(
+            name: "agents", placeholder: "FILE", standard: "none",
+            help: "a JSON file with agents to register at the start"
+        ) { $0.agents = try Rule.path($1) },
+        Setting(
+            name: "echo-agent", placeholder: "ID", standard: "none",
+            help: "an agent for which this node answers every message itself, as a demonstration"
+        ) { settings, text in
+            guard let id = UUIDBits(text) else { throw Rule("a UUID") }
+            settings.echoAgent = id.text
+        },
+        Setting(
             name: "test-clock", placeholder: nil, standard: "off",
             help: "lets POST /test/clock move time, for tests of clients; never in production"
         ) { $0.testClock = try Rule.truth($1) },

@@ -38,6 +38,12 @@ struct ServeSettings: Sendable {
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.
     var nodeName: String?
+    /// The file that names agents to register at the start.
+    var agents: String?
+    /// The agent for which this node runs the demonstration worker.
+    var echoAgent: String?
+    /// Timeouts of single agents from the environment, in the form of a `timeoutConfig`.
+    var agentTimeouts: [String: JSONObject] = [:]
     /// Defaults and bounds for the timeouts of all sessions.
     var timeouts = TimeoutSettings()
 

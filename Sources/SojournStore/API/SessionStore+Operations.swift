@@ -106,6 +106,11 @@ extension SessionStore {
         }
     }
 
+    /// Registers an agent, or changes its settings; all nodes see it within a second.
+    ///
+    /// Once any agent is registered, sessions are only made for those that are.
+    public func register(_ agent: Agent) async throws { try await self.onShard { try await $0.agents.put(agent) } }
+
     /// Moves the test clock of the whole store.
     ///
     /// - Throws: `VALIDATION_ERROR` on a store that was not started with the test clock.
