@@ -111,7 +111,7 @@ import Testing
         let turn = try await a.claimOne()
         let steered = try await a.say("also", in: id, ifBusy: .steer)
         #expect(steered.isSteered && steered.turnID == turn.turn.id.text)
-        guard case .until(_, let messages) = try await a.extend(turn) else {
+        guard case .until(_, let messages, _) = try await a.extend(turn) else {
             Issue.record("the lease was not extended")
             return
         }

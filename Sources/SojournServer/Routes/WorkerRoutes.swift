@@ -78,14 +78,15 @@ extension NodeServer {
         }
         var outcome = try await self.shard.extend(
             worker.turn, token: worker.token, milliseconds: lease, waiting: waiting)
-        if wait > 0, case .until(_, let steered) = outcome, steered.isEmpty {
-            await TurnNews.wait(self, worker.turn, milliseconds: min(wait, Int(lease)), exchange: context.exchange)
+        if wait > 0, case .until(_, let steered, let head) = outcome, steered.isEmpty {
+            await TurnNews.wait(
+                self, worker.turn, after: head, milliseconds: min(wait, Int(lease)), exchange: context.exchange)
             guard !context.exchange.isClosed else { return .taken }
             outcome = try await self.shard.extend(
                 worker.turn, token: worker.token, milliseconds: lease, waiting: waiting)
         }
         switch outcome {
-        case .until(let end, let steered):
+        case .until(let end, let steered, _):
             return .json(
                 200,
                 [

@@ -17,6 +17,9 @@ final class AgentAnswer: FeedReader {
     /// The turn's newest message; the last one before its end is the answer.
     private var last: Message?
 
+    /// Gets the pieces of the message while it is being written.
+    var onDelta: ((JSON) -> Void)?
+
     private init(shard: StoreShard, resolve: @escaping (Message?) -> Void) {
         self.shard = shard
         self.resolve = resolve
@@ -57,6 +60,14 @@ final class AgentAnswer: FeedReader {
 
     func take(_ event: LiveEvent) {
         let type = event.event.type
+        if type == EventType.agentMessageDelta {
+            if let onDelta, let json = try? event.event.json(), self.turn == nil || json["turnId"]?.string == self.turn,
+                let data = json["data"]
+            {
+                onDelta(data)
+            }
+            return
+        }
         guard let turn = self.turn else {
             if type == EventType.agentMessage, let message = Message(event.event) { self.settle(message) }
             return
@@ -94,6 +105,8 @@ final class AnswerStream {
     private var waiter: AgentAnswer?
     private var heartbeat: LoopTimer?
     private var isOver = false
+    /// How many pieces of which message were passed on.
+    private var chunks: [String: Int] = [:]
 
     init(exchange: HTTPExchange, server: NodeServer, sent: JSONObject) {
         self.server = server
@@ -109,6 +122,15 @@ final class AnswerStream {
         self.waiter = AgentAnswer.next(
             self.server.shard, id, after: cursor, turn: turn, limit: self.server.configuration.answerLimit
         ) { answer in self.finish(answer) }
+        self.waiter?.onDelta = { [weak self] data in self?.chunk(data) }
+    }
+
+    private func chunk(_ data: JSON) {
+        guard !self.isOver, let message = data["messageId"], let text = data["text"] else { return }
+        self.say(
+            "chunk",
+            ["messageId": message, "chunk": text, "index": JSON(self.chunks[message.string ?? "", default: 0])])
+        self.chunks[message.string ?? "", default: 0] += 1
     }
 
     private func finish(_ answer: Message?) {
@@ -116,7 +138,9 @@ final class AnswerStream {
         self.isOver = true
         self.heartbeat?.stop()
         if let answer {
-            self.say("chunk", ["messageId": .string(answer.id), "chunk": .string(answer.content), "index": 0])
+            if self.chunks[answer.id] == nil {
+                self.say("chunk", ["messageId": .string(answer.id), "chunk": .string(answer.content), "index": 0])
+            }
             self.say("done", ["text": .string(answer.content), "messageId": .string(answer.id)])
         } else {
             let reason = self.waiter?.ending.map { "The turn was \($0) without an answer" }

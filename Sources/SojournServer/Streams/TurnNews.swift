@@ -18,8 +18,11 @@ final class TurnNews: FeedReader {
     }
 
     /// Returns at the next message or the end of the turn, when time is up, or when the worker has left.
-    static func wait(_ server: NodeServer, _ turn: TurnID, milliseconds: Int, exchange: HTTPExchange) async {
-        guard let session = try? await server.shard.session(turn.session), !exchange.isClosed else { return }
+    ///
+    /// - Parameter head: the end of the log when the lease was extended.
+    static func wait(
+        _ server: NodeServer, _ turn: TurnID, after head: Int, milliseconds: Int, exchange: HTTPExchange
+    ) async {
         var news: TurnNews?
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let reader = TurnNews(server: server, turn: turn) { continuation.resume() }
@@ -27,11 +30,8 @@ final class TurnNews: FeedReader {
             reader.timer = LoopTimer(loop: server.loop) { [weak reader] in reader?.settle() }
             reader.timer?.start(afterMilliseconds: milliseconds)
             exchange.onClosed { [weak reader] in reader?.settle() }
-            // From the present end of the log: what came before was in the answer of the extension, or is looked up
-            // by the one that follows.
             reader.subscription = server.shard.feed.subscribe(
-                reader, to: turn.session, after: Cursor(epoch: session.epoch, seq: session.head))
-            if session.status != .running && session.status != .waiting { reader.settle() }
+                reader, to: turn.session, after: Cursor(epoch: nil, seq: head))
         }
         news?.settle()
     }

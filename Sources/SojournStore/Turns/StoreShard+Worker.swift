@@ -50,12 +50,14 @@ extension StoreShard {
             ])
         switch answer.first?.int {
         case 1:
-            guard answer.count == 5, let end = answer[2].int, let seqs = answer[3].string else {
+            guard answer.count == 5, let end = answer[2].int, let seqs = answer[3].string, let head = answer[4].int
+            else {
                 throw self.malformed("extend")
             }
             self.note(answer[1])
             return .until(
-                Instant(milliseconds: Int64(end)), steered: try await self.messages(Turn.seqs(seqs), of: id.session))
+                Instant(milliseconds: Int64(end)), steered: try await self.messages(Turn.seqs(seqs), of: id.session),
+                head: head)
         case 4:
             let status = answer.dropFirst().first?.string.flatMap { TurnStatus(letter: $0) }
             guard status == .cancelled else { throw .staleLease(id, status) }

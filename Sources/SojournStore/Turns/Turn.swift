@@ -105,8 +105,8 @@ public struct LeasedTurn: Sendable {
 
 /// What a worker learns when it extends its lease.
 public enum Extension: Sendable {
-    /// It goes on until then, with these messages that were handed to it meanwhile.
-    case until(Instant, steered: [Message])
+    /// It goes on until then, with these messages that were handed to it meanwhile; the log had `head` events.
+    case until(Instant, steered: [Message], head: Int)
     /// It must stop: the turn is over.
     case stop(TurnStatus?)
 }
