@@ -15,14 +15,15 @@
 local s, clk, deltas, channel = unpack(KEYS)
 local id, replid, message, turn, life, keep = unpack(ARGV, 1, 6)
 local raw, now = clock(clk)
-local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp', 'yt', 'yn')
+local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp', 'yt', 'yn', 'tc')
 if not h[1] then return {0} end
 if h[7] then return {3} end
 local x, cap = deadline(h[1], h[2], h[3], h[4], h[5], h[6])
 if expired(clk, raw, now, x, cap) then return {2} end
-local n, token = string.match(turn, '%.(%d+) (%S+)$')
-if token then
-  if h[15] ~= token or h[16] ~= n or now >= tonumber(h[5]) then return {4} end
+local n, token = string.match(turn, '%.(%d+) ?(%S*)$')
+if n and (token ~= '' or h[17]) then
+  -- Without a token only the running turn writes; nothing of a turn comes after its end.
+  if h[16] ~= n or now >= tonumber(h[5]) or (token ~= '' and h[15] ~= token) then return {4} end
   turn = id .. '.' .. n
 end
 local number, index, pieces = tonumber(h[11]) or 0, tonumber(h[13]) or 0, tonumber(h[14]) or 0

@@ -148,6 +148,29 @@ import Testing
         await a.stop()
     }
 
+    @Test func `a turn that waits for a human is waiting, and goes on`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let a = try await StoreNode.start(on: server)
+        _ = try await a.store.claim(agentID: StoreNode.agent, wait: 0)
+        let id = try await a.session().id
+        _ = try await a.store.say(MessageDraft(authorID: StoreNode.user, content: "one"), to: id.text, ifBusy: .enqueue)
+        let turn = try #require(try await a.store.claim(agentID: StoreNode.agent).first)
+        _ = try await a.extend(turn, waiting: 3_600_000)
+        let session = try await a.store.session(id.text)
+        #expect(session.status == .waiting && session.timeRemaining > 3_500_000)
+        #expect(try await a.store.turns(of: id.text).running?.status == .waiting)
+        _ = try await a.store.extend(turn)
+        #expect(try await a.store.session(id.text).status == .running)
+        let draft = MessageDraft(author: .agent, authorID: StoreNode.agent, content: "ok")
+        #expect(try await a.store.finish(turn, .complete(draft, usage: nil)).status == .completed)
+        #expect(try await a.types(id).contains("turn.waiting 1"))
+        let waiting = Task { try await a.store.claim(agentID: StoreNode.agent) }
+        waiting.cancel()
+        #expect(try await waiting.value.isEmpty)
+        await a.stop()
+    }
+
     @Test func `the sweeper rings again when the doorbell was not rung`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }

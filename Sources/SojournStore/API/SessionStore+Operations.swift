@@ -109,7 +109,13 @@ extension SessionStore {
     /// Registers an agent, or changes its settings; all nodes see it within a second.
     ///
     /// Once any agent is registered, sessions are only made for those that are.
-    public func register(_ agent: Agent) async throws { try await self.onShard { try await $0.agents.put(agent) } }
+    public func register(_ agent: Agent) async throws {
+        try await self.onShard { try await $0.agents.put(agent) }
+        // This node sees it at once, on every loop.
+        for (loop, shard) in zip(self.loops, self.shards) {
+            try await loop.run { try await shard.value.agents.refresh() }
+        }
+    }
 
     /// Moves the test clock of the whole store.
     ///

@@ -1,28 +1,6 @@
 package import SojournCore
 import SojournRedis
 
-/// How a worker ends its turn.
-package enum TurnEnd: Sendable {
-    /// It is done; with its message, if it has one, and what it says about its usage.
-    case complete(MessageDraft?, usage: JSON?)
-    /// It failed with this error; `retryable` lets another worker try, until the attempts are used up.
-    case fail(error: String, retryable: Bool)
-    /// It is put back as if nobody had had it.
-    case `return`
-}
-
-/// What has become of a turn that a worker ended.
-package struct FinishedTurn: Sendable {
-    /// Its status now; queued when it is tried again.
-    package let status: TurnStatus
-    /// Its message's place in the log.
-    package let cursor: Cursor?
-    /// The message's id.
-    package let messageID: String?
-    /// How many turns wait in the session.
-    package let queued: Int
-}
-
 /// Something a worker reports of its turn while it runs.
 package enum TurnReport: Sendable {
     /// A call of a tool; its id is up to 64 letters, digits, `_`, `-`, `.` or `:`.
