@@ -55,7 +55,7 @@ import Testing
             "touch": "#!lua flags=allow-oom", "end": "#!lua flags=allow-oom", "tick": "#!lua flags=allow-oom",
             "fire": "#!lua flags=allow-oom", "claim": "#!lua flags=allow-oom", "steal": "#!lua flags=allow-oom",
             "ack": "#!lua flags=allow-oom", "register": "#!lua flags=allow-oom",
-            "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
+            "create": "#!lua", "append": "#!lua", "delta": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {
             let first = script.source.split(separator: "\n").first.map(String.init)
