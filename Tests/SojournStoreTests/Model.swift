@@ -137,7 +137,8 @@ struct LogCheck {
     /// Law 2: at most one warning an approach, in its time.
     private mutating func takeWarnings(before seq: Int) throws {
         while self.place + 1 < seq, self.place < self.events.count, self.events[self.place].type == "session.expiring" {
-            #expect(!self.isWarned, "law 2: a second warning at \(self.place + 1) of \(self.history.id)")
+            let isSecond = self.isWarned
+            #expect(!isSecond, "law 2: a second warning at \(self.place + 1) of \(self.history.id)")
             let event = self.events[self.place]
             let data = try self.take("session.expiring")
             #expect(event.at >= self.life.warnedFrom && event.at < self.life.deadline, "law 2: \(self.history.id)")

@@ -160,7 +160,7 @@ final class ScriptBed {
     ) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            self.scripts.append, [keys.session, keys.clock, keys.log, keys.due, keys.channel],
+            self.scripts.append, [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas],
             [id.text, replid, "\(messages)"] + bodies)
     }
 
@@ -203,7 +203,7 @@ final class ScriptBed {
             [
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
-                hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel,
+                hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas,
             ], [id.text, reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"])
     }
 

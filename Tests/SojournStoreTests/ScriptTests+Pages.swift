@@ -6,17 +6,18 @@ import Testing
 
 extension ScriptTests {
     private func page(
-        _ bed: ScriptBed, _ id: SessionID, from: Int, to: Int = 1 << 50, limit: Int = 512, newestFirst: Bool = false
+        _ bed: ScriptBed, _ id: SessionID, from: Int, to: Int = 1 << 50, limit: Int = 512, newestFirst: Bool = false,
+        deltas: String = ""
     ) throws -> [RawReply] {
         let keys = bed.keys(id)
         return try bed.call(
-            bed.scripts.page, [keys.session, keys.clock, keys.log, keys.tombstone],
-            ["\(from)", "\(to)", "\(limit)", newestFirst ? "1" : "0"]
+            bed.scripts.page, [keys.session, keys.clock, keys.log, keys.tombstone, keys.deltas],
+            ["\(from)", "\(to)", "\(limit)", newestFirst ? "1" : "0", deltas]
         ).array
     }
 
     private func seqs(_ reply: [RawReply]) throws -> [Int] {
-        try #require(reply.count == 7)
+        try #require(reply.count == 9)
         return try reply[6].array.map { try #require(try parsed($0.string).event.seq) }
     }
 
@@ -79,6 +80,23 @@ extension ScriptTests {
         let grave = try self.page(bed, id, from: 1)
         #expect(grave.count == 3 && grave[0] == 4 && grave[2].array.contains("expired"))
         #expect(try self.page(bed, bed.newID(), from: 1).first == 0)
+    }
+
+    @Test func `page adds the deltas that a reader at the head has not seen`() async throws {
+        let bed = try await ScriptBed.start()
+        let id = try self.conversation(bed, messages: 1)
+        let keys = bed.keys(id)
+        for number in 0..<3 {
+            _ = try bed.call(
+                bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel],
+                [id.text, ScriptBed.replid, "m1", "", "100000", "100", "\(number)", "x"])
+        }
+        let kept = try bed.redis.send("LRANGE", keys.deltas, "0", "-1").array
+        #expect(try self.page(bed, id, from: 3, deltas: "1").suffix(2) == [3, .array(Array(kept.suffix(2)))])
+        #expect(try self.page(bed, id, from: 1, deltas: "0").suffix(2) == [3, .array(kept)])
+        #expect(try self.page(bed, id, from: 1, limit: 1, deltas: "0").last == .array([]), "not at the head yet")
+        #expect(try self.page(bed, id, from: 1, deltas: "3").last == .array([]))
+        #expect(try self.page(bed, id, from: 1).last == .array([]))
     }
 
     @Test func `list pages sessions of equal creation, newest first, each once`() async throws {

@@ -74,12 +74,19 @@ final class Archivist {
     }
 
     private func poll(_ partition: Int) async {
+        // A backlog does not wait a second for each look: it is taken while there is room for it.
+        while await self.claimWaiting(partition), self.queue.count < 4 * Self.batch, !self.isPaused {}
+    }
+
+    /// Claims what waits in a partition; true when there may be more of it.
+    private func claimWaiting(_ partition: Int) async -> Bool {
         let shard = self.shard
         guard
             let answer = try? await shard.call(
                 shard.scripts.waiting, keys: [shard.keyspace.arc(partition)], args: [.integer(Self.perLook)]),
             answer.count == 2
-        else { return }
+        else { return false }
+        var taken = 0
         for (script, ids) in zip([shard.scripts.claim, shard.scripts.steal], answer) {
             for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
             where !self.claimed.contains(id) {
@@ -90,8 +97,10 @@ final class Archivist {
                         ["session.id": id.text, "archive.id": self.archive.id])
                 }
                 self.take(session)
+                taken += 1
             }
         }
+        return taken >= Self.perLook
     }
 
     private func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
