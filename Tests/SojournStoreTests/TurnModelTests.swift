@@ -50,7 +50,7 @@ import Testing
             let id = try await nodes[0].session(minutes: 600, max: 7200).id
             cases.append(Case(id: id, model: TurnModel(attempts: 2, bound: 6)))
         }
-        for step in 0..<700 {
+        for step in 0..<400 {
             let place = Int.random(in: 0..<3, using: &random)
             var one = cases[place]
             let node = nodes[Int.random(in: 0..<3, using: &random)]
