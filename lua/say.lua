@@ -17,6 +17,35 @@
 --- @include "branch"
 --- @include "emit"
 --- @include "renewed"
+--- @include "rearm"
+local s, clk, log, channel, due, workers, tn, q, deltas, idem = unpack(KEYS)
+local id, replid, body, message, busy, bound, print = unpack(ARGV)
+local raw, now = clock(clk)
+-- The usual case first, before the functions for turns are made: an agent that does not work by turns.
+local m = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o', 'a', 'tc')
+if m[1] and not m[7] and not m[17] and print == '' and
+  redis.call('SISMEMBER', workers, string.sub(m[16], 1, 16)) == 0 then
+  local x, cap = deadline(m[1], m[2], m[3], m[4], m[5], m[6])
+  if expired(clk, raw, now, x, cap) then return {2} end
+  local epoch = branch(s, replid, m[11], m[12], m[13])
+  local seq, count, extended = m[13] + 1, m[14], 0
+  local head = seq
+  emit(log, channel, epoch, seq, now, body)
+  if m[8] == '1' and x < cap then
+    extended, count = 1, count + 1
+    local later = deadline(m[1], now, m[3], m[4], m[5], m[6])
+    if m[10] and later ~= x then
+      rearm(s, due, id, later, m[3])
+      head = head + 1
+      emit(log, channel, epoch, head, now, renewed(id, later, count, 'message'))
+    end
+    x = later
+    redis.call('HSET', s, 'l', now, 'o', m[15] + 1, 'q', head, 'b', now, 'n', count)
+  else
+    redis.call('HSET', s, 'l', now, 'o', m[15] + 1, 'q', head)
+  end
+  return {1, now, epoch, seq, x, lead(m[9], m[3]), tonumber(count), extended, message, 0, 0}
+end
 --- @include "fields"
 --- @include "writer"
 --- @include "turn"
@@ -28,11 +57,8 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, workers, tn, q, deltas, idem = unpack(KEYS)
-local id, replid, body, message, busy, bound, print = unpack(ARGV)
 local known = replay(idem, print)
 if known then return known end
-local raw, now = clock(clk)
 local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o', 'a', 'tc', 'yn')
 if not h.c then return {0} end
 if h.s then return {3} end
