@@ -80,7 +80,7 @@ import Testing
         #expect(mine.body?["timeoutConfig"]?["timeoutMinutes"]?.int == 17)
         let unknown = try await self.post("", ["agentId": user, "userId": user], port: port)
         #expect(unknown.status == 404 && unknown.body?["error"]?["code"] == "AGENT_NOT_FOUND")
-        #expect(try await node.stop() == 0)
+        #expect(try await node.stop() == 0, "\(node.output)")
     }
 
     @Test func `the echo worker works beside a node and stops on a signal`() async throws {
@@ -91,8 +91,8 @@ import Testing
             ["agent", "echo", "--agent", Self.agent, "--url=http://127.0.0.1:\(port)"], in: workspace,
             ["SOJOURN_API_KEYS": "k"])
         try await self.expectEcho(of: "hello", port: port)
-        #expect(try await worker.stop() == 0)
-        #expect(try await node.stop() == 0)
+        #expect(try await worker.stop() == 0, "\(worker.output)")
+        #expect(try await node.stop() == 0, "\(node.output)")
         let wrong = try Run(["agent", "echo", "--agent", "someone"], in: workspace)
         try await eventually("the program ends") { !wrong.process.isRunning }
         #expect(wrong.process.terminationStatus == 64 && wrong.output.contains("usage: sojourn agent echo"))
