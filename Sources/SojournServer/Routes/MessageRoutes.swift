@@ -43,7 +43,7 @@ extension NodeServer {
         case .http:
             var answered = sent
             if let answer = await AgentAnswer.wait(
-                self.shard, id, after: message.cursor, limit: self.configuration.answerLimit, exchange: context.exchange
+                self, id, after: message.cursor, exchange: context.exchange
             ) {
                 answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
             } else {
