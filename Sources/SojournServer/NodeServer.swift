@@ -13,7 +13,7 @@ final class NodeServer {
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
-    private var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var streams: [ObjectIdentifier: EventStream] = [:]
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private(set) var isDraining = false
     private var counts: (at: Int, counts: StoreCounts)?

@@ -162,3 +162,21 @@ extension JSON {
     /// The names of an object's members, in order.
     var names: [String] { self.object?.members.map(\.name) ?? [] }
 }
+
+extension TestNode {
+    /// How many event streams are open.
+    func openStreams() async throws -> Int {
+        var count = 0
+        for (loop, node) in self.server.parts { count += try await loop.run { node.value.streams.count } }
+        return count
+    }
+
+    /// The most bytes that wait for one reader.
+    func pendingBytes() async throws -> Int {
+        var most = 0
+        for (loop, node) in self.server.parts {
+            most = max(most, try await loop.run { node.value.streams.values.map(\.pendingBytes).max() ?? 0 })
+        }
+        return most
+    }
+}

@@ -43,6 +43,9 @@ final class EventStream: FeedReader {
         self.subscription = self.server.shard.feed.subscribe(self, to: self.session.id, after: cursor)
     }
 
+    /// Bytes that the client has not taken yet.
+    var pendingBytes: Int { self.stream.pendingBytes }
+
     // MARK: Feed
 
     var isReady: Bool { !self.isOver && self.stream.pendingBytes < self.server.configuration.outboxBytes }
