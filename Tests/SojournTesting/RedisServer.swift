@@ -111,7 +111,7 @@ public final class RedisServer: Sendable {
         guard let child else { return }
         kill(child.pid, SIGKILL)
         try? child.lifeline.close()
-        child.shell.waitUntilExit()
+        // The shell ends by itself then. Foundation's wait for it can spin for ever when others wait, too.
         while Self.isRunning(child.pid) { usleep(500) }
     }
 
