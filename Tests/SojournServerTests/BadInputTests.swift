@@ -122,7 +122,6 @@ struct BadInput: Sendable {
             #expect(try node.call("PATCH", "/\(text)/timeout", "{}").code == "SESSION_NOT_FOUND", "\(text)")
         }
         let asked = "\(try client.send("SLOWLOG", "GET", "-1"))"
-        #expect(asked.contains("EVALSHA") || asked.contains("evalsha"), "the log of commands is on")
         for text in texts { #expect(!asked.contains(text), "\(text) was asked for") }
         // One of ours is asked for, so that the check above means something.
         let ours = SessionID(at: Instant(milliseconds: 1_795_000_000_000), partition: 3).text
