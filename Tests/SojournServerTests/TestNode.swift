@@ -63,7 +63,7 @@ final class TestNode: Sendable {
             port: self.server.port, deadlineMilliseconds: deadlineMilliseconds, receiveBuffer: receiveBuffer)
     }
 
-    /// The bytes of a request; `path` counts from the base unless it begins with "/" twice or is given as `absolute`.
+    /// The bytes of a request; a body counts as JSON unless a header says otherwise.
     static func bytes(_ method: String, target: String, _ body: String? = nil, headers: [String: String] = [:])
         -> [UInt8]
     {
