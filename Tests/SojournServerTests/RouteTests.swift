@@ -40,6 +40,7 @@ import Testing
         #expect(stream.status == 200)
         #expect(stream.header("Content-Type") == "text/event-stream")
         // Nobody reads, so nothing may be subscribed for it.
+        #expect(try await node.openStreams() == 0)
         let client = try redis.client()
         #expect(try client.send("PUBSUB", "SHARDCHANNELS", "*\(id)") == .array([]))
         await node.stop()
