@@ -19,12 +19,15 @@ public final class HTTPExchange {
     /// The request's method.
     public var method: HTTPMethod { self.carrier.method }
 
-    /// The path, `%XX` decoded (bytes that are not UTF-8 become U+FFFD). For routing by segments use
-    /// ``rawPath``, in which an escaped slash is still told from a real one.
+    /// The path, `%XX` decoded (bytes that are not UTF-8 become U+FFFD). For routing use
+    /// ``pathSegments``, in which an escaped slash is still told from a real one.
     public var path: String { self.parsedTarget.path }
 
     /// The path as it was sent, without the query.
     public var rawPath: String { self.parsedTarget.rawPath }
+
+    /// The path's segments, each `%XX` decoded by itself; `/a/b` and `/a/b/` have the same two, `//a` has an empty one.
+    public var pathSegments: [String] { self.parsedTarget.segments }
 
     /// The query's items in order, decoded (`+` is a space). Never an error: an item without `=` has an empty
     /// value, an invalid escape stays as it is.

@@ -25,6 +25,15 @@ struct RequestTarget {
     /// The path with `%XX` decoded; a `+` stays a plus.
     var path: String { percentDecoded(self.rawPath.utf8[...], plusIsSpace: false) }
 
+    /// The segments of the path, each decoded by itself, so that an escaped slash separates nothing. A slash at the end
+    /// adds none; two in a row enclose an empty one.
+    var segments: [String] {
+        var parts = self.rawPath.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        if parts.first?.isEmpty == true { parts.removeFirst() }
+        if parts.last?.isEmpty == true { parts.removeLast() }
+        return parts.map { percentDecoded($0, plusIsSpace: false) }
+    }
+
     /// The query's items in order, names and values decoded, `+` as a space. An item without `=` has an empty
     /// value; empty items are left out; nothing is ever an error.
     var queryItems: [(name: String, value: String)] {

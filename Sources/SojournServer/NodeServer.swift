@@ -14,7 +14,8 @@ final class NodeServer {
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
-    private var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var streams: [ObjectIdentifier: EventStream] = [:]
+    private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
     private var counts: (at: Int, counts: StoreCounts)?
@@ -55,12 +56,12 @@ final class NodeServer {
     // MARK: Requests
 
     private func handle(_ exchange: HTTPExchange) {
-        let path = exchange.path
-        if path.hasPrefix("/api"), !self.keys.admits(exchange) {
+        let (path, segments) = (exchange.path, exchange.pathSegments)
+        if segments.first == "api", !self.keys.admits(exchange) {
             exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
             return
         }
-        switch self.router.match(exchange.method, path) {
+        switch self.router.match(exchange.method, segments) {
         case .route(let route, let captures):
             let context = RouteContext(exchange: exchange, captures: captures)
             self.loop.spawn { await self.run(route, context) }
@@ -98,7 +99,11 @@ final class NodeServer {
 
     /// The store's counts, at most a second old: a health check must not cost a call a partition each time.
     func healthCounts() async throws(StoreError) -> StoreCounts {
-        if let counts, EventLoop.now - counts.at < 1000, self.shard.isConnected { return counts.counts }
+        // Whoever asks wants to know now, not when the command would time out.
+        guard self.shard.isConnected else {
+            throw StoreError(.storeUnavailable, "The session store is unavailable", retryAfter: 1)
+        }
+        if let counts, EventLoop.now - counts.at < 1000 { return counts.counts }
         let fresh = try await self.shard.counts(soon: self.shard.configuration.timeouts.defaults.warning)
         self.counts = (EventLoop.now, fresh)
         return fresh
@@ -108,6 +113,8 @@ final class NodeServer {
 
     func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
     func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+    func remember(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = wait }
+    func forget(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = nil }
 
     func remember(_ watch: ClaimWatch) {
         self.claims[ObjectIdentifier(watch)] = watch
@@ -118,7 +125,7 @@ final class NodeServer {
     // MARK: Drain
 
     /// Stops accepting, tells the streams, and waits for the requests that are under way, until `limit` ms have
-    /// passed.
+    /// passed. Those that wait for an agent are told shortly before that it has not answered.
     func drain(limit: Int) async {
         self.isDraining = true
         self.http?.stopAccepting()
@@ -127,6 +134,7 @@ final class NodeServer {
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
         while let http, http.activeExchanges > 0, EventLoop.now < end {
+            if EventLoop.now >= end - limit / 10 { for wait in self.waits.values { wait.cancel() } }
             await self.loop.sleep(milliseconds: 10)
         }
         if let left = self.http?.activeExchanges, left > 0 {

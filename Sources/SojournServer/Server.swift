@@ -8,7 +8,7 @@ public final class Server: Sendable {
     /// The port it listens on.
     public let port: Int
     private let store: SessionStore
-    private let parts: [(loop: EventLoop, node: Confined<NodeServer>)]
+    let parts: [(loop: EventLoop, node: Confined<NodeServer>)]
     private let configuration: ServerConfiguration
 
     private init(

@@ -15,6 +15,14 @@ import Testing
         #expect(RequestTarget(target).path == decoded)
     }
 
+    @Test(arguments: [
+        ("/", []), ("/a/b", ["a", "b"]), ("/a/b/", ["a", "b"]), ("//a", ["", "a"]), ("/a//b", ["a", "", "b"]),
+        ("/a%2Fb/%61?x/y", ["a/b", "a"]), ("*", ["*"]), ("http://h/a/b", ["a", "b"]),
+    ])
+    func `segments are decoded one by one`(target: String, segments: [String]) {
+        #expect(RequestTarget(target).segments == segments)
+    }
+
     @Test func `query items keep their order, and garbage is tolerated`() {
         let items = RequestTarget("/?b=1&a=2&b=3&&flag&=x&c=a+b%20c%2&d=x=y&e%5B%5D=%").queryItems
         #expect(items.map(\.name) == ["b", "a", "b", "flag", "", "c", "d", "e[]"])

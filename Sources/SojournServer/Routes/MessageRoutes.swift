@@ -46,8 +46,7 @@ extension NodeServer {
         case .http:
             var answered = sent
             let (answer, ending) = await AgentAnswer.wait(
-                self.shard, id, after: message.cursor, turn: message.turnID, limit: self.configuration.answerLimit,
-                exchange: context.exchange)
+                self, id, after: message.cursor, turn: message.turnID, exchange: context.exchange)
             if let answer {
                 answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
             } else if let ending {

@@ -58,6 +58,7 @@ extension NodeServer {
     }
 
     private func delete(_ context: RouteContext) async throws(StoreError) -> Answer {
+        _ = try context.body()
         let id = try self.shard.sessionID(context.captures[0])
         try await self.shard.delete(id)
         return .json(

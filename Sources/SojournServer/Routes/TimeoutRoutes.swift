@@ -10,10 +10,12 @@ extension NodeServer {
     var timeoutRoutes: [Route] {
         [
             Route(.post, Self.base + "/:id/renew") { [unowned self] context throws(StoreError) in
+                _ = try context.body()
                 let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
                 return .json(200, .object(SessionBody.info(session)))
             },
             Route(.post, Self.base + "/:id/heartbeat") { [unowned self] context throws(StoreError) in
+                _ = try context.body()
                 let id = try self.shard.sessionID(context.captures[0])
                 let (session, extended) = try await self.shard.heartbeat(id)
                 var body = SessionBody.info(session)
@@ -21,14 +23,26 @@ extension NodeServer {
                 return .json(200, .object(body))
             },
             Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
-                let id = try self.shard.sessionID(context.captures[0])
-                let patch = try self.shard.configuration.timeouts.patch(from: try context.body())
-                return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
+                try await self.patch(context)
             },
             Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
                 try await self.heartbeats(context)
             },
         ]
+    }
+
+    private func patch(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let body = try context.body()
+        let id = try self.shard.sessionID(context.captures[0])
+        let patch: TimeoutPatch
+        do throws(StoreError) {
+            patch = try self.shard.configuration.timeouts.patch(from: body)
+        } catch {
+            // An unknown or ended session is said before a wrong timeout.
+            _ = try await self.shard.session(id)
+            throw error
+        }
+        return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
     }
 
     private func heartbeats(_ context: RouteContext) async throws(StoreError) -> Answer {

@@ -34,19 +34,19 @@ struct RouteContext {
 struct Route {
     let method: HTTPMethod
     /// The path's parts; one that begins with ":" matches anything.
-    let pattern: [Substring]
+    let pattern: [String]
     let handler: (RouteContext) async throws(StoreError) -> Answer
 
     init(
         _ method: HTTPMethod, _ path: String, _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
         self.method = method
-        self.pattern = path.split(separator: "/")
+        self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
     }
 
     /// What the open parts of the pattern match, or nil when the path is another one.
-    func match(_ parts: [Substring]) -> [String]? {
+    func match(_ parts: [String]) -> [String]? {
         guard parts.count == self.pattern.count else { return nil }
         var captures: [String] = []
         for (part, expected) in zip(parts, self.pattern) {
@@ -80,8 +80,7 @@ struct Router {
         case nothing
     }
 
-    func match(_ method: HTTPMethod, _ path: String) -> Match {
-        let parts = path.split(separator: "/")
+    func match(_ method: HTTPMethod, _ parts: [String]) -> Match {
         var allowed: [HTTPMethod] = []
         var literal: Bool?
         for route in self.routes {
@@ -92,7 +91,7 @@ struct Router {
             literal = literal ?? isLiteral
             let answersHead = method == .head && route.method == .get
             if route.method == method || answersHead { return .route(route, captures: captures) }
-            allowed.append(route.method)
+            allowed += route.method == .get ? [.get, .head] : [route.method]
         }
         return allowed.isEmpty ? .nothing : .otherMethods(allowed)
     }

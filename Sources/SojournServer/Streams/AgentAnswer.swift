@@ -5,7 +5,7 @@ import SojournStore
 
 /// Waits for the next message of the agent after a place in the log. Loop-confined.
 final class AgentAnswer: FeedReader {
-    private let shard: StoreShard
+    private let server: NodeServer
     private var subscription: Subscription?
     private var timer: LoopTimer?
     private var isOver = false
@@ -20,33 +20,32 @@ final class AgentAnswer: FeedReader {
     /// Gets the pieces of the message while it is being written.
     var onDelta: ((JSON) -> Void)?
 
-    private init(shard: StoreShard, resolve: @escaping (Message?) -> Void) {
-        self.shard = shard
+    private init(server: NodeServer, resolve: @escaping (Message?) -> Void) {
+        self.server = server
         self.resolve = resolve
     }
 
-    /// Calls `resolve` once: with the answer, or with nil when the session ended or `limit` ms have passed.
+    /// Calls `resolve` once: with the answer, or with nil when the session ended or the limit has passed.
     static func next(
-        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, turn: String? = nil, limit: Int,
+        _ server: NodeServer, _ id: SessionID, after cursor: Cursor, turn: String?,
         resolve: @escaping (Message?) -> Void
     ) -> AgentAnswer {
-        let waiter = AgentAnswer(shard: shard, resolve: resolve)
+        let waiter = AgentAnswer(server: server, resolve: resolve)
         waiter.turn = turn
-        waiter.timer = LoopTimer(loop: shard.loop) { [weak waiter] in waiter?.settle(nil) }
-        waiter.timer?.start(afterMilliseconds: limit)
-        waiter.subscription = shard.feed.subscribe(waiter, to: id, after: cursor)
+        server.remember(waiter)
+        waiter.timer = LoopTimer(loop: server.loop) { [weak waiter] in waiter?.settle(nil) }
+        waiter.timer?.start(afterMilliseconds: server.configuration.answerLimit)
+        waiter.subscription = server.shard.feed.subscribe(waiter, to: id, after: cursor)
         return waiter
     }
 
     /// Waits; no message too when the client left. `ending` says how the turn ended, if it did so without one.
     static func wait(
-        _ shard: StoreShard, _ id: SessionID, after cursor: Cursor, turn: String?, limit: Int, exchange: HTTPExchange
+        _ server: NodeServer, _ id: SessionID, after cursor: Cursor, turn: String?, exchange: HTTPExchange
     ) async -> (message: Message?, ending: String?) {
         var waiter: AgentAnswer?
         let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Message?, Never>) in
-            waiter = Self.next(shard, id, after: cursor, turn: turn, limit: limit) {
-                continuation.resume(returning: $0)
-            }
+            waiter = Self.next(server, id, after: cursor, turn: turn) { continuation.resume(returning: $0) }
             exchange.onClosed { [weak waiter] in waiter?.settle(nil) }
         }
         waiter?.settle(nil)
@@ -93,7 +92,8 @@ final class AgentAnswer: FeedReader {
         self.resolve = nil
         self.isOver = true
         self.timer?.stop()
-        if let subscription = self.subscription { self.shard.feed.unsubscribe(subscription) }
+        if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
+        self.server.forget(self)
         resolve(message)
     }
 }
@@ -119,9 +119,7 @@ final class AnswerStream {
         self.stream.onClosed { [weak self] in self?.waiter?.cancel() }
         self.heartbeat = LoopTimer(loop: self.server.loop) { [weak self] in self?.beat() }
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
-        self.waiter = AgentAnswer.next(
-            self.server.shard, id, after: cursor, turn: turn, limit: self.server.configuration.answerLimit
-        ) { answer in self.finish(answer) }
+        self.waiter = AgentAnswer.next(self.server, id, after: cursor, turn: turn) { answer in self.finish(answer) }
         self.waiter?.onDelta = { [weak self] data in self?.chunk(data) }
     }
 

@@ -16,6 +16,8 @@ final class EventStream: FeedReader {
     private var heartbeat: LoopTimer?
     private var isOver = false
     private var position: Int
+    /// Waits for room in the outbox.
+    private var waiting: CheckedContinuation<Void, Never>?
 
     static let headers: HTTPHeaders = [
         ("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"), ("Connection", "keep-alive"),
@@ -40,6 +42,9 @@ final class EventStream: FeedReader {
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.session.id, after: cursor)
     }
+
+    /// Bytes that the client has not taken yet.
+    var pendingBytes: Int { self.stream.pendingBytes }
 
     // MARK: Feed
 
@@ -78,17 +83,29 @@ final class EventStream: FeedReader {
         while let page = try? await self.server.shard.anyEvents(
             of: id, after: self.position, before: nil, limit: 100, types: nil)
         {
-            for event in page.events { self.take(LiveEvent(event)) }
+            for event in page.events {
+                await self.room()
+                self.take(LiveEvent(event))
+            }
             whole = !page.hasMore
             if whole || self.isOver { break }
         }
         if !whole {
             let from = self.position + 1
-            let known = try? await self.server.shard.endedHead(id)
-            let to = max(from, known ?? from)
-            self.gap(from...to, resumeAt: Cursor(epoch: self.session.epoch, seq: to))
+            let to = (try? await self.server.shard.endedHead(id)) ?? from
+            if from <= to { self.gap(from...to, resumeAt: Cursor(epoch: self.session.epoch, seq: to)) }
         }
         self.end("closed")
+    }
+
+    /// Waits until the outbox has room, or the stream is over.
+    private func room() async {
+        while !self.isOver, !self.isReady { await withCheckedContinuation { self.waiting = $0 } }
+    }
+
+    private func wake() {
+        self.waiting?.resume()
+        self.waiting = nil
     }
 
     // MARK: Life
@@ -106,10 +123,12 @@ final class EventStream: FeedReader {
         self.isOver = true
         self.heartbeat?.stop()
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
+        self.wake()
         self.server.forget(self)
     }
 
     private func drained() {
+        self.wake()
         if let subscription, !self.isOver { self.server.shard.feed.resume(subscription) }
     }
 
@@ -164,6 +183,10 @@ extension NodeServer {
             dialect = known
         }
         guard !context.exchange.isClosed else { return .taken }
+        guard context.exchange.method != .head else {
+            context.exchange.startStream(status: 200, headers: EventStream.headers).end()
+            return .taken
+        }
         let stream = EventStream(
             server: self, exchange: context.exchange, session: session, dialect: dialect, after: cursor)
         self.remember(stream)
