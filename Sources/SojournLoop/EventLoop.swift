@@ -30,6 +30,8 @@ import Synchronization
         /// True while the loop is sure to look at `jobs` and `calls` again before it sleeps.
         var willLook = true
         var stopping = false
+        /// Whether the thread has looked for the last time.
+        var ended = false
     }
 
     /// Jobs run before the loop looks at its descriptors again.
@@ -91,7 +93,8 @@ import Synchronization
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         let mustWake = self.shared.withLock { shared -> Bool in
-            precondition(!shared.stopping, "a job was enqueued on event loop \(self.name) after it had stopped")
+            // A timer of a task that sleeps may still fire while the loop comes to its end; what it wakes is run.
+            precondition(!shared.ended, "a job was enqueued on event loop \(self.name) after it had stopped")
             shared.jobs.append(job)
             defer { shared.willLook = true }
             return !shared.willLook
@@ -193,7 +196,8 @@ import Synchronization
                     shared.jobs = []
                     shared.calls = []
                     shared.willLook = !jobs.isEmpty || !calls.isEmpty
-                    return (jobs, calls, jobs.isEmpty && calls.isEmpty && shared.stopping)
+                    shared.ended = jobs.isEmpty && calls.isEmpty && shared.stopping
+                    return (jobs, calls, shared.ended)
                 }
                 if ended { break }
                 backlog = jobs
