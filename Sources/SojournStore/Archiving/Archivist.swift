@@ -94,7 +94,7 @@ final class Archivist {
         }
     }
 
-    private func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
+    func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
