@@ -82,6 +82,10 @@ import Testing
         defer { server.stop() }
         let replica = try await RedisServer.start(tcp: true, settings)
         defer { replica.stop() }
+        // A server takes a new replication id when its first replica comes; the session begins after that.
+        let (here, there) = (try server.client(), try replica.client())
+        try there.send("REPLICAOF", "127.0.0.1", "\(server.port)")
+        try await eventually { try there.send("INFO", "replication").string?.contains("link_status:up") == true }
         let nodes = try await self.nodes(on: server)
         let session = try await nodes[0].session()
         let readers = [
@@ -89,9 +93,7 @@ import Testing
         ]
         for number in 2...7 { try await nodes[0].say("kept \(number)", in: session) }
         // The replica has seven events when its replication stops; the rest is acknowledged and lost.
-        let (here, there) = (try server.client(), try replica.client())
         let log = Keyspace(namespace: "sj", partitions: 16).keys(of: session.id).log
-        try there.send("REPLICAOF", "127.0.0.1", "\(server.port)")
         try await eventually { try there.send("LLEN", log) == .int(7) }
         try there.send("REPLICAOF", "NO", "ONE")
         for number in 8...11 { try await nodes[0].say("lost \(number)", in: session) }

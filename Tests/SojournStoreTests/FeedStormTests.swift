@@ -44,7 +44,7 @@ import Testing
             }
             #expect(record.events == Array(log[from...]))
             #expect(record.gaps.isEmpty)
-            #expect(record.ready != nil)
+            try await eventually { record.ready != nil }
         }
         for node in nodes { await node.stop() }
     }

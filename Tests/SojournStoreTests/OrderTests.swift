@@ -10,7 +10,8 @@ import Testing
         let server = try await RedisServer.start()
         defer { server.stop() }
         let nodes = [
-            try await StoreNode.start(on: server, name: "a", loops: 2), try await StoreNode.start(on: server, name: "b"),
+            try await StoreNode.start(on: server, name: "a", loops: 2),
+            try await StoreNode.start(on: server, name: "b"),
         ]
         let session = try await nodes[0].session()
         let readers = [
@@ -33,7 +34,9 @@ import Testing
     @Test func `what one caller sends without waiting keeps its order`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }
-        let nodes = [try await StoreNode.start(on: server, name: "a"), try await StoreNode.start(on: server, name: "b")]
+        let nodes = [
+            try await StoreNode.start(on: server, name: "a"), try await StoreNode.start(on: server, name: "b"),
+        ]
         let session = try await nodes[0].session()
         let id = session.id
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -106,7 +106,8 @@ extension RedisServer {
         var total = 0
         for line in info.split(whereSeparator: \.isNewline) {
             guard let name = line.split(separator: ":").first,
-                commands.contains(where: { name == "cmdstat_\($0)" }) || (commands.isEmpty && line.hasPrefix("cmdstat_")),
+                commands.contains(where: { name == "cmdstat_\($0)" })
+                    || (commands.isEmpty && line.hasPrefix("cmdstat_")),
                 let count = line.split(separator: ":calls=").last?.split(separator: ",").first.flatMap({ Int($0) })
             else { continue }
             total += count
