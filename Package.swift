@@ -43,6 +43,7 @@ let package = Package(
         system("CSQLite", apt: "libsqlite3-dev"),
         system("COpenSSL", apt: "libssl-dev"),
         .target(name: "CSojournLua"),
+        .target(name: "CSojournSystem"),
 
         library("SojournCore", []),
         library("SojournLoop", ["CEvent"]),
@@ -57,7 +58,7 @@ let package = Package(
             name: "SojournCommand",
             dependencies: [
                 "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP", "SojournArchive", "SojournStore",
-                "SojournServer",
+                "SojournServer", "CSojournSystem",
             ],
             swiftSettings: strict),
 
@@ -79,6 +80,6 @@ let package = Package(
                 "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
                 "SojournArchive", "SojournTesting",
             ]),
-        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournTesting"]),
+        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting"]),
     ]
 )

@@ -1,4 +1,43 @@
+import Glibc
+
 @main
 struct Main {
-    static func main() async {}
+    /// Exit codes: 0 done, 1 could not run, 64 used wrongly (EX_USAGE of sysexits.h).
+    static func main() async {
+        exit(await self.run(Array(CommandLine.arguments.dropFirst()), environment: Environment.variables))
+    }
+
+    private static func run(_ arguments: [String], environment: [String: String]) async -> CInt {
+        let rest = Array(arguments.dropFirst())
+        switch arguments.first {
+        case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
+        case "version", "--version":
+            Console.say("sojourn \(version)")
+            return 0
+        case "help", "--help", "-h":
+            if rest.first == "serve" {
+                Console.say(SettingsHelp.text)
+            } else {
+                Console.say(self.help)
+            }
+            return 0
+        case nil:
+            Console.complain(self.help)
+            return 64
+        case let word?:
+            let hint = Nearest.hint(word, among: ["serve", "help", "version"], prefix: "")
+            Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
+            return 64
+        }
+    }
+
+    private static let help = """
+        sojourn keeps conversations alive: a session store for chat backends and agents, on Redis.
+
+        usage: sojourn <command>
+
+          serve      runs a node; sojourn serve --help lists its settings
+          version    prints the version
+          help       prints this
+        """
 }

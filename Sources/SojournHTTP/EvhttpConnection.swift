@@ -17,8 +17,6 @@ import SojournLoop
         case body
         /// Nothing: a request is being answered. Later requests may wait in the buffer.
         case answering
-        /// The body of a request whose method has none.
-        case skipping
         /// Nothing: a stream is being sent; what comes is thrown away.
         case streaming
         /// The rest of a refused request, thrown away until the refusal has left.
@@ -43,29 +41,29 @@ import SojournLoop
     var phase = Phase.head
     /// When the connection is cut, in monotonic ms; nil is never.
     var deadline: Int?
+    /// The guard of the head under way or read last.
     private(set) var guarded: HeadGuard
+    /// The guard of a chunked body that is not complete.
+    private var chunks: ChunkGuard?
     private var current: EvhttpRequest?
     /// Bytes given to the guard and what came with them, since the head began.
     private var headFed = 0
-    private var bytesToSkip = 0
     private var unsolicited = 0
-    /// True while this object itself changes the input buffer.
-    private var editing = false
     private var inputCallback: OpaquePointer?
     private var refusal = ""
 
     var input: OpaquePointer? { unsafe bufferevent_get_input(self.bufferevent) }
     var output: OpaquePointer? { unsafe bufferevent_get_output(self.bufferevent) }
+    /// Whether a request is complete to the guards, too.
+    var isRequestComplete: Bool { self.phase == .body && self.chunks == nil }
     /// Whether no request is under way.
     var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
-    /// Fields of the head that was read, as evhttp counts them; what evhttp has beyond them are trailers.
-    private(set) var headerCount = 0
 
     init(server: EvhttpServer, bufferevent: OpaquePointer) {
         self.server = server
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
-        self.deadline = monotonicMilliseconds() + server.limits.headerMilliseconds
+        self.deadline = EventLoop.now + server.limits.headerMilliseconds
         unsafe bufferevent_incref(bufferevent)
         unsafe self.inputCallback = evbuffer_add_cb(
             self.input,
@@ -133,11 +131,10 @@ import SojournLoop
     // MARK: Input
 
     private func inputGrew(from offset: Int, by added: Int) {
-        guard !self.editing, self.attach() else { return }
+        guard self.attach() else { return }
         switch self.phase {
         case .head: self.readHead(from: offset)
-        case .body: self.watchBody()
-        case .skipping: self.skipBody()
+        case .body: self.readChunks(from: offset)
         case .answering, .closed: break
         case .streaming:
             self.discardInput()
@@ -149,74 +146,51 @@ import SojournLoop
 
     private func readHead(from offset: Int) {
         if self.guarded.bytes == 0 {
-            self.deadline = monotonicMilliseconds() + self.server.limits.headerMilliseconds
+            self.deadline = EventLoop.now + self.server.limits.headerMilliseconds
         }
-        var verdict = HeadGuard.Verdict.more
-        var position = offset
         let length = unsafe evbuffer_get_length(self.input)
         self.headFed += length - offset
-        while position < length, verdict == .more {
+        switch self.visitInput(from: offset, { self.guarded.feed($0) }) {
+        case .more: break
+        case .refuse(let status, let message): self.refuse(status: status, message: message)
+        case .complete:
+            self.phase = .body
+            self.deadline = EventLoop.now + self.server.limits.bodyMilliseconds
+            if self.guarded.isChunked {
+                self.chunks = ChunkGuard(limits: self.server.limits)
+                // evhttp may have taken lines of the head off the front already.
+                self.readChunks(from: self.guarded.bytes - (self.headFed - length))
+            }
+        }
+    }
+
+    private func readChunks(from offset: Int) {
+        guard self.chunks != nil else { return }
+        switch self.visitInput(from: offset, { self.chunks?.feed($0) ?? .complete }) {
+        case .more: break
+        case .complete: self.chunks = nil
+        case .refuse(let status, let message): self.refuse(status: status, message: message)
+        }
+    }
+
+    /// Shows the input from an offset on to a guard, until it has made up its mind.
+    private func visitInput(from offset: Int, _ visit: (Span<UInt8>) -> HeadGuard.Verdict) -> HeadGuard.Verdict {
+        let length = unsafe evbuffer_get_length(self.input)
+        var position = offset
+        while position < length {
             var pointer = unsafe evbuffer_ptr()
             var block = unsafe iovec()
             guard unsafe evbuffer_ptr_set(self.input, &pointer, position, EVBUFFER_PTR_SET) == 0,
                 unsafe evbuffer_peek(self.input, length - position, &pointer, &block, 1) > 0
             else { break }
             let bytes = unsafe UnsafeRawBufferPointer(
-                start: block.iov_base, count: min(block.iov_len, length - position))
-            verdict = unsafe self.guarded.feed(Span(_unsafeElements: bytes.bindMemory(to: UInt8.self)))
+                start: block.iov_base, count: min(block.iov_len, length - position)
+            ).bindMemory(to: UInt8.self)
+            let verdict = unsafe visit(bytes.span)
+            guard verdict == .more else { return verdict }
             position += bytes.count
         }
-        switch verdict {
-        case .more: break
-        case .complete: self.headComplete()
-        case .refuse(let status, let message): self.refuse(status: status, message: message)
-        }
-    }
-
-    private func headComplete() {
-        self.phase = .body
-        self.deadline = monotonicMilliseconds() + self.server.limits.bodyMilliseconds
-        self.headerCount = self.guarded.headerCount
-        if self.guarded.method.readsBody {
-            if self.guarded.contentLength == nil, !self.guarded.isChunked, self.guarded.keepsConnection {
-                self.declareEmptyBody()
-            }
-        } else {
-            self.bytesToSkip = self.guarded.contentLength ?? 0
-        }
-    }
-
-    /// Adds `Content-Length: 0` to a request that has no body and says `Connection: keep-alive`, which is sound
-    /// but which evhttp takes for a mistake.
-    private func declareEmptyBody() {
-        self.editing = true
-        defer { self.editing = false }
-        var field = Array("Content-Length: 0\r\n".utf8)
-        // evhttp takes whole lines off the front. While it has taken none, the request line must stay first.
-        if unsafe self.headFed == evbuffer_get_length(self.input) {
-            var line = [UInt8](repeating: 0, count: self.guarded.requestLineBytes)
-            _ = unsafe line.withUnsafeMutableBytes { unsafe evbuffer_remove(self.input, $0.baseAddress, $0.count) }
-            field = line + field
-        }
-        _ = unsafe field.withUnsafeBytes { unsafe evbuffer_prepend(self.input, $0.baseAddress, $0.count) }
-        self.headerCount += 1
-    }
-
-    /// evhttp waits for the end of a chunk's size line without a limit.
-    private func watchBody() {
-        if unsafe evbuffer_get_length(self.input) > self.server.limits.bodyBytes + 64 * 1024 {
-            self.refuse(status: 413, message: "The request body is too large")
-        }
-    }
-
-    private func skipBody() {
-        let count = unsafe min(self.bytesToSkip, evbuffer_get_length(self.input))
-        unsafe evbuffer_drain(self.input, count)
-        self.bytesToSkip -= count
-        guard self.bytesToSkip == 0 else { return }
-        self.phase = .head
-        self.deadline = monotonicMilliseconds() + self.server.limits.idleMilliseconds
-        if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
+        return .more
     }
 
     private func discardInput() {
@@ -247,10 +221,11 @@ import SojournLoop
         guard self.phase == .answering else { return self.closeSoon() }
         unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
         self.guarded = HeadGuard(limits: self.server.limits)
+        self.chunks = nil
         self.headFed = 0
-        self.phase = .skipping
-        self.deadline = monotonicMilliseconds() + self.server.limits.bodyMilliseconds
-        self.skipBody()
+        self.phase = .head
+        self.deadline = EventLoop.now + self.server.limits.idleMilliseconds
+        if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
     }
 
     /// A stream's head was written: nothing is read as a request any more, and only the stream's owner decides
@@ -269,7 +244,7 @@ import SojournLoop
     func refuse(status: Int, message: String) {
         self.phase = .refusing
         self.discardInput()
-        self.deadline = monotonicMilliseconds() + Self.lingerMilliseconds
+        self.deadline = EventLoop.now + Self.lingerMilliseconds
         let body = self.server.limits.refusalBody(status, message)
         self.refusal = """
             HTTP/1.1 \(status) \(reasonPhrase(status))\r

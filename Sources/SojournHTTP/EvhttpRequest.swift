@@ -40,7 +40,7 @@ import SojournLoop
         self.connection = connection
         self.method = connection.guarded.method
         self.isChunkable = connection.guarded.minorVersion == 1
-        self.headerCount = connection.headerCount
+        self.headerCount = connection.guarded.headerCount
         self.loop = connection.server.loop
         connection.server.activeExchanges += 1
         unsafe evhttp_request_own(request)
@@ -167,13 +167,13 @@ import SojournLoop
         }
         self.isAnswered = true
         self.onClosed = nil
-        connection.deadline = monotonicMilliseconds() + connection.server.limits.answerMilliseconds
+        connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         self.add(headers, on: connection)
         if connection.server.isDraining { self.add([(name: "Connection", value: "close")], on: connection) }
-        if self.method == .head {
-            // evhttp would send the body of such answers, and the client take it for the next answer's head.
-            self.add([(name: "Content-Length", value: String(body.count))], on: connection)
-        } else if status != 204 && status != 304 && !body.isEmpty {
+        let hasBody = status != 204 && status != 304
+        if hasBody { self.add([(name: "Content-Length", value: String(body.count))], on: connection) }
+        // evhttp would send a body here in any case; the client would take it for the head of the next answer.
+        if hasBody && self.method != .head && !body.isEmpty {
             let buffer = unsafe evhttp_request_get_output_buffer(request)
             _ = unsafe body.withUnsafeBytes { unsafe evbuffer_add(buffer, $0.baseAddress, $0.count) }
         }
@@ -204,7 +204,7 @@ import SojournLoop
         self.isStream = true
         connection.server.openStreams += 1
         self.framing = self.method == .head ? .none : self.isChunkable ? .chunked : .plain
-        self.lastWriteProgress = monotonicMilliseconds()
+        self.lastWriteProgress = EventLoop.now
         self.add(headers, on: connection)
         unsafe self.outputCallback = evbuffer_add_cb(
             connection.output,
@@ -235,7 +235,7 @@ import SojournLoop
             return
         }
         self.framing = .none
-        connection.deadline = monotonicMilliseconds() + connection.server.limits.answerMilliseconds
+        connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         unsafe evhttp_send_reply_end(request)
     }
 
@@ -250,7 +250,7 @@ import SojournLoop
     }
 
     private func outputShrank() {
-        self.lastWriteProgress = monotonicMilliseconds()
+        self.lastWriteProgress = EventLoop.now
         guard self.onDrained != nil, self.drainTold, self.pendingBytes == 0 else { return }
         // Not from here: the bufferevent is in the middle of a write.
         self.drainTold = false

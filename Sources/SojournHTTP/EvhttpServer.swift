@@ -12,9 +12,15 @@ import SojournLoop
     var openStreams = 0
     private(set) var isDraining = false
 
+    /// A listening socket as libevent and evhttp know it; evhttp owns both.
+    @safe private struct Listener {
+        let listener: OpaquePointer
+        let bound: OpaquePointer
+    }
+
     /// Nil once closed.
     private var evhttp: OpaquePointer?
-    private var listeners: [OpaquePointer] = unsafe []
+    private var listeners: [Listener] = []
     /// By the address of evhttp's connection.
     private var connections: [UInt: EvhttpConnection] = [:]
     /// Accepted in this pass; evhttp's side is not known yet.
@@ -67,14 +73,14 @@ import SojournLoop
         else { throw HTTPListenError(description: "libevent refused the listening socket \(descriptor)") }
         // Out of descriptors: the socket stays readable, and the loop would spin. The sweep listens again.
         unsafe evconnlistener_set_error_cb(listener) { listener, _ in unsafe evconnlistener_disable(listener) }
-        unsafe self.listeners.append(bound)
+        unsafe self.listeners.append(Listener(listener: listener, bound: bound))
     }
 
     func stopAccepting() {
         self.isDraining = true
         guard let evhttp = unsafe self.evhttp else { return }
-        unsafe self.listeners.forEach { unsafe evhttp_del_accept_socket(evhttp, $0) }
-        unsafe self.listeners.removeAll()
+        for listener in self.listeners { unsafe evhttp_del_accept_socket(evhttp, listener.bound) }
+        self.listeners.removeAll()
     }
 
     // MARK: Connections
@@ -94,9 +100,10 @@ import SojournLoop
     }
 
     private func attachFresh() {
+        // Emptied first, so that each connection's leaving the list costs nothing.
         let fresh = self.fresh
-        for connection in fresh { connection.attach() }
         self.fresh.removeAll()
+        for connection in fresh { connection.attach() }
     }
 
     func adopt(_ connection: EvhttpConnection, as evcon: OpaquePointer) {
@@ -111,7 +118,7 @@ import SojournLoop
 
     private func received(_ request: OpaquePointer) {
         guard let evcon = unsafe evhttp_request_get_connection(request),
-            let connection = self.connections[UInt(bitPattern: evcon)], connection.phase == .body
+            let connection = self.connections[UInt(bitPattern: evcon)], connection.isRequestComplete
         else {
             // Nothing the guard has not seen may reach a handler.
             return unsafe evhttp_send_error(request, 400, nil)
@@ -120,11 +127,11 @@ import SojournLoop
     }
 
     private func sweep() {
-        let now = monotonicMilliseconds()
+        let now = EventLoop.now
         // Listed first: closing changes the table.
         let expired = self.connections.values.filter { ($0.deadline ?? now + 1) <= now }
         for connection in expired { connection.close() }
-        unsafe self.listeners.forEach { unsafe evconnlistener_enable(evhttp_bound_socket_get_listener($0)) }
+        for listener in self.listeners { unsafe evconnlistener_enable(listener.listener) }
         self.sweeper?.start(afterMilliseconds: self.limits.sweepMilliseconds)
     }
 

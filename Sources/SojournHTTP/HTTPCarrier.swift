@@ -16,7 +16,8 @@ protocol HTTPCarrier: AnyObject {
 
     /// Whether nobody can read an answer any more: the client left, or the answer is complete.
     var isClosed: Bool { get }
-    /// Called once when the client leaves, or the connection is closed, before the answer is complete.
+    /// Called once when the client leaves, or the connection is closed, before a complete answer was given or
+    /// a stream's end had left.
     /// Setting it while the answer is pending starts to look for that.
     var onClosed: (() -> Void)? { get set }
 

@@ -37,8 +37,8 @@ public final class HTTPExchange {
     /// All header fields of this name in order, whatever its case.
     public func headers(_ name: String) -> [String] { self.carrier.headers(name) }
 
-    /// The body, de-chunked; empty when there is none. Each call copies it. Only POST, PUT and PATCH have one;
-    /// that of another method is skipped.
+    /// The body, de-chunked; empty when there is none. Each call copies it. HEAD and TRACE
+    /// never have one; a request that says so is refused.
     public var body: [UInt8] { self.carrier.body }
 
     /// The peer's numeric address.
@@ -50,8 +50,8 @@ public final class HTTPExchange {
     /// is set or a stream has started, else only when the answer is written.
     public var isClosed: Bool { self.carrier.isClosed }
 
-    /// Calls `body` once if the client leaves (or the server closes) before the answer is complete. Set it
-    /// before a long wait: it makes the server look. A client that only shuts down its sending side counts as
+    /// Calls `body` once if the client leaves (or the server closes) before an answer is given. Set it before a
+    /// long wait: it makes the server look. A client that only shuts down its sending side counts as
     /// gone then. What `body` captures is released when the exchange is over.
     public func onClosed(_ body: @escaping () -> Void) { self.carrier.onClosed = body }
 
@@ -60,8 +60,7 @@ public final class HTTPExchange {
     /// Gives the complete answer. Content-Length and Date are added; nothing else is. A field with a line break
     /// or NUL in it is left out. For HEAD the body's length is told and the body left out.
     ///
-    /// An exchange is answered once: a second answer is a programming error and stops the process, except that
-    /// any answer after the client left does nothing.
+    /// An exchange is answered once: a second answer is a programming error and stops the process.
     public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
         self.claimAnswer()
         self.carrier.answer(status: status, headers: headers, body: body)
@@ -78,8 +77,7 @@ public final class HTTPExchange {
     }
 
     private func claimAnswer() {
-        precondition(
-            !self.answered || self.isClosed, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
+        precondition(!self.answered, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
         self.answered = true
     }
 }

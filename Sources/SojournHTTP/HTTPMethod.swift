@@ -13,6 +13,6 @@ public enum HTTPMethod: String, Sendable, CaseIterable {
     case trace = "TRACE"
     case connect = "CONNECT"
 
-    /// Whether a body is read for it. The body of any other method has no meaning here; it is skipped.
-    var readsBody: Bool { self == .post || self == .put || self == .patch }
+    /// Whether the parser reads a body for it. With any other method a body would be taken for the next request.
+    var readsBody: Bool { self != .head && self != .trace }
 }

@@ -1,3 +1,4 @@
+import Glibc
 public import SojournCore
 public import SojournLoop
 
@@ -27,6 +28,14 @@ public final class HTTPServer {
         let descriptor = try bindListeningSocket(host: host, port: port)
         try self.listen(descriptor: descriptor)
         return boundPort(of: descriptor)
+    }
+
+    /// Checks that nobody listens there: sockets that share a port would not notice another process.
+    ///
+    /// - Throws: an error whose sentence names the address.
+    public static func ensureUnused(host: String, port: Int) throws(HTTPListenError) {
+        guard port != 0 else { return }
+        Glibc.close(try bindListeningSocket(host: host, port: port, sharing: false))
     }
 
     /// Takes a listening, non-blocking TCP socket (such as one handed over by systemd) and owns it from now on.

@@ -1,3 +1,5 @@
+import SojournLoop
+
 /// The body of an answer that is sent piece by piece, such as an event stream. Loop only.
 ///
 /// It has no limit of its own: look at ``pendingBytes`` before writing to a client that may be slow. Nothing
@@ -31,12 +33,12 @@ public final class HTTPStream {
     public var pendingBytes: Int { self.carrier.pendingBytes }
 
     /// When the kernel last took bytes for this client (at first: when the stream started), in milliseconds of
-    /// the monotonic clock; see ``millisecondsSinceProgress``.
+    /// the monotonic clock; `EventLoop.now`; see ``millisecondsSinceProgress``.
     public var lastWriteProgress: Int { self.carrier.lastWriteProgress }
 
     /// Milliseconds since the kernel last took bytes, 0 when none wait: how long a slow reader has stood still.
     public var millisecondsSinceProgress: Int {
-        self.pendingBytes == 0 ? 0 : monotonicMilliseconds() - self.lastWriteProgress
+        self.pendingBytes == 0 ? 0 : EventLoop.now - self.lastWriteProgress
     }
 
     /// Calls `body` at the end of each pass in which the last pending byte left; nil stops that. Not called
@@ -44,7 +46,8 @@ public final class HTTPStream {
     public func onDrained(_ body: (() -> Void)?) { self.carrier.onDrained = body }
 
     /// Calls `body` once when the client leaves or the connection is closed before the stream's end was taken
-    /// by the kernel. What it captures is released when the stream is over.
+    /// by the kernel; it takes the place of ``HTTPExchange/onClosed(_:)``. What it captures is released when the
+    /// stream is over.
     public func onClosed(_ body: @escaping () -> Void) { self.carrier.onClosed = body }
 
     /// Whether nobody reads any more.

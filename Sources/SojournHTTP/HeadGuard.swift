@@ -1,9 +1,8 @@
 /// Reads the raw bytes of a request's head before the parser does, and refuses what the parser would misread.
 ///
 /// evhttp hands out C strings, forgives signs and duplicates in Content-Length, ignores a Transfer-Encoding it
-/// does not know and spaces before a colon, and reads no body for most methods. Each of these lets two readers
+/// does not know and spaces before a colon, and reads no body for HEAD and TRACE. Each of these lets two readers
 /// of one connection disagree on where a request ends (request smuggling), so they must be caught on the bytes.
-/// A guard reads one head; where the body ends is for the parser, which cannot err once the head is sound.
 struct HeadGuard {
     /// What is known after some bytes.
     enum Verdict: Equatable {
@@ -25,10 +24,6 @@ struct HeadGuard {
     private(set) var contentLength: Int?
     /// Whether the body is chunked.
     private(set) var isChunked = false
-    /// Bytes of the request line with its line end.
-    private(set) var requestLineBytes = 0
-    /// Whether a Connection field other than `close` was sent.
-    private(set) var keepsConnection = false
     /// Bytes taken so far.
     private(set) var bytes = 0
 
@@ -36,7 +31,7 @@ struct HeadGuard {
     private let headerCountLimit: Int
     private let bodyBytesLimit: Int
     private var hosts = 0
-    private var expects = false
+    private var hasRequestLine = false
     /// The start of a line whose end has not come yet.
     private var partial: [UInt8] = []
 
@@ -53,12 +48,12 @@ struct HeadGuard {
             self.bytes += index + 1 - start
             let verdict: Verdict
             if self.partial.isEmpty {
-                verdict = self.take(line: bytes.extracting(start..<index), ended: index + 1 - start)
+                verdict = self.take(line: bytes.extracting(start..<index))
             } else {
                 for position in start..<index { self.partial.append(bytes[position]) }
                 let line = self.partial
                 self.partial.removeAll(keepingCapacity: true)
-                verdict = self.take(line: line.span, ended: line.count + 1)
+                verdict = self.take(line: line.span)
             }
             guard verdict == .more else { return verdict }
             start = index + 1
@@ -68,12 +63,12 @@ struct HeadGuard {
         return self.bytes > self.headerBytesLimit ? Self.tooLarge : .more
     }
 
-    private mutating func take(line: Span<UInt8>, ended length: Int) -> Verdict {
+    private mutating func take(line: Span<UInt8>) -> Verdict {
         if self.bytes > self.headerBytesLimit { return Self.tooLarge }
         let ending = line.count > 0 && line[line.count - 1] == UInt8(ascii: "\r")
         let line = line.extracting(0..<line.count - (ending ? 1 : 0))
-        if self.requestLineBytes == 0 {
-            self.requestLineBytes = length
+        if !self.hasRequestLine {
+            self.hasRequestLine = true
             return self.take(requestLine: line)
         }
         return line.count == 0 ? self.conclude() : self.take(field: line)
@@ -141,10 +136,6 @@ struct HeadGuard {
         switch name.count {
         case 4 where equalIgnoringCase(name, "host"):
             self.hosts += 1
-        case 6 where equalIgnoringCase(name, "expect"):
-            self.expects = true
-        case 10 where equalIgnoringCase(name, "connection"):
-            self.keepsConnection = self.keepsConnection || !equalIgnoringCase(value, "close")
         case 14 where equalIgnoringCase(name, "content-length"):
             guard self.contentLength == nil else { return Self.bad("Content-Length is given twice") }
             guard let length = decimal(value) else { return Self.bad("Content-Length is not a number") }
@@ -169,11 +160,7 @@ struct HeadGuard {
         }
         let length = self.contentLength ?? 0
         if length > self.bodyBytesLimit { return .refuse(status: 413, message: "The request body is too large") }
-        // Whether such a body follows cannot be known: chunks are not read for it, and a client that expects
-        // 100 Continue may leave its body out.
-        if !self.method.readsBody && (self.isChunked || (length > 0 && self.expects)) {
-            return Self.bad("The method has no body")
-        }
+        if !self.method.readsBody && (self.isChunked || length > 0) { return Self.bad("The method has no body") }
         return .complete
     }
 

@@ -9,8 +9,10 @@ public struct HTTPListenError: Error, CustomStringConvertible {
 
 /// Binds a listening TCP socket to a numeric address (or `localhost`, which is 127.0.0.1); port 0 picks one.
 ///
-/// Several sockets may bind the same port (SO_REUSEPORT): the kernel spreads connections over them.
-func bindListeningSocket(host: String, port: Int, backlog: CInt = 1024) throws(HTTPListenError) -> CInt {
+/// Several sockets that are `sharing` may bind the same port (SO_REUSEPORT): the kernel spreads connections over them.
+func bindListeningSocket(
+    host: String, port: Int, sharing: Bool = true, backlog: CInt = 1024
+) throws(HTTPListenError) -> CInt {
     func failure(_ what: String) -> HTTPListenError {
         HTTPListenError(description: "cannot listen on \(host) port \(port): \(what)")
     }
@@ -30,7 +32,7 @@ func bindListeningSocket(host: String, port: Int, backlog: CInt = 1024) throws(H
     var on: CInt = 1
     let size = socklen_t(MemoryLayout<CInt>.size)
     unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, size)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, size)
+    if sharing { unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, size) }
     // Accepted sockets inherit it: an answer of two writes must not wait for an acknowledgement.
     unsafe setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, size)
     guard unsafe bind(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0,

@@ -65,7 +65,8 @@ private func percentDecoded(_ text: Substring.UTF8View, plusIsSpace: Bool) -> St
     return String(decoding: bytes, as: UTF8.self)
 }
 
-private func hexValue(_ byte: UInt8) -> UInt8? {
+/// The value of a hexadecimal digit.
+func hexValue(_ byte: UInt8) -> UInt8? {
     switch byte {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
     case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10

@@ -82,21 +82,30 @@ import Testing
         Row("two Hosts", "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + smuggled, 400),
         Row("chunks in HTTP/1.0", "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled, 400),
         Row(
-            "chunks of a GET", "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
+            "chunks of a HEAD", "HEAD /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
             400),
-        Row(
-            "GET that expects to continue",
-            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n" + smuggled, 400),
+        Row("HEAD with a body", "HEAD /a HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\n" + smuggled, 400),
+        Row("TRACE with a body", "TRACE /a HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\n" + smuggled, 400),
         Row("unknown expectation", post("Expect: 200-ok\r\nContent-Length: 44"), 417),
-        Row("chunk size in hexadecimal notation", post("Transfer-Encoding: chunked", "0xc8\r\n" + smuggled), 400, 413),
+        Row("chunk size in hexadecimal notation", post("Transfer-Encoding: chunked", "0xc8\r\n" + smuggled), 400),
         Row(
             "chunk size too large to count", post("Transfer-Encoding: chunked", "ffffffffffffffffff\r\n" + smuggled),
-            400, 413),
-        Row("negative chunk size", post("Transfer-Encoding: chunked", "-1\r\n" + smuggled), 400, 413),
-        Row("chunk over the limit", post("Transfer-Encoding: chunked", "100001\r\n" + smuggled), 400, 413),
+            400),
+        Row("chunk size of 4 GiB", post("Transfer-Encoding: chunked", "ffffffff\r\n" + smuggled), 413),
+        Row("negative chunk size", post("Transfer-Encoding: chunked", "-1\r\n" + smuggled), 400),
+        Row("chunk size with a sign", post("Transfer-Encoding: chunked", "+3\r\nabc\r\n0\r\n\r\n" + smuggled), 400),
+        Row("chunk size behind a space", post("Transfer-Encoding: chunked", " 3\r\nabc\r\n0\r\n\r\n" + smuggled), 400),
+        Row("chunk size without digits", post("Transfer-Encoding: chunked", "\r\n\r\n" + smuggled), 400),
+        Row("chunk extension", post("Transfer-Encoding: chunked", "3;a=b\r\nabc\r\n0\r\n\r\n" + smuggled), 400),
         Row(
-            "chunk without its line end", post("Transfer-Encoding: chunked", "1\r\na0\r\n\r\n" + smuggled), 200, 400,
-            413),
+            "chunk size line without a return", post("Transfer-Encoding: chunked", "3\nabc\r\n0\r\n\r\n" + smuggled),
+            400),
+        Row("trailer without a colon", post("Transfer-Encoding: chunked", "0\r\nnothing\r\n\r\n" + smuggled), 413),
+        Row(
+            "trailers of 64 KiB",
+            post("Transfer-Encoding: chunked", "0\r\nA: \(String(repeating: "a", count: 65_536))"), 431),
+        Row("chunk over the limit", post("Transfer-Encoding: chunked", "100001\r\n" + smuggled), 413),
+        Row("chunk without its line end", post("Transfer-Encoding: chunked", "1\r\na0\r\n\r\n" + smuggled), 400),
         Row("header of 128 KiB", post("X: " + String(repeating: "x", count: 131_072)), 431),
         Row("5,000 header fields", post((0..<5000).map { "X\($0): y" }.joined(separator: "\r\n")), 431),
         Row("101 header fields", post((0..<101).map { "X\($0): y" }.joined(separator: "\r\n")), 431),
@@ -117,9 +126,7 @@ import Testing
                 try? client.send(row.bytes)
             }
             let answer = try String(decoding: client.readToEnd(), as: UTF8.self)
-            let statuses = answer.components(separatedBy: "HTTP/1.").dropFirst().map {
-                Int($0.dropFirst(2).prefix(3)) ?? 0
-            }
+            let statuses = answer.components(separatedBy: "HTTP/1.1 ").compactMap { Int($0.prefix(3)) }
             #expect(statuses.count == 1 && row.statuses.contains(statuses.first ?? 0), "answered \(answer.prefix(300))")
             let marker = try server.request("GET /marker HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(marker.text == "ok /marker")
@@ -153,10 +160,10 @@ import Testing
 
     @Test func `trailers are never seen as header fields`() async throws {
         let seen = Seen()
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             seen.add(exchange.header("X-Admin") ?? "none")
             exchange.respond(status: 200, body: exchange.body)
-        }) { server in
+        } test: { server in
             let response = try server.request(
                 Self.post("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\nX-Admin: yes\r\n\r\n"))
             #expect(response.text == "abc")
@@ -199,35 +206,31 @@ import Testing
         }
     }
 
-    @Test func `a chunk size line without end does not grow memory without bound`() async throws {
-        var limits = HTTPLimits()
-        limits.bodyBytes = 4096
-        try await withRecorder(limits: limits) { server, seen in
+    @Test func `a chunk size line without end is refused, not collected`() async throws {
+        try await withRecorder { server, seen in
             let client = try server.connect()
-            try client.send(Self.post("Transfer-Encoding: chunked", ""))
-            let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: 65_536)
-            for _ in 0..<64 { guard (try? client.send(zeros)) != nil else { break } }
-            #expect(try String(decoding: client.readToEnd().prefix(12), as: UTF8.self) == "HTTP/1.1 413")
+            try client.send(Self.post("Transfer-Encoding: chunked", "000000000"))
+            #expect(try client.readResponse().status == 400)
             #expect(seen.all.isEmpty)
         }
     }
 
     @Test func `a thousand connections of garbage leave nothing behind`() async throws {
         try await withRecorder { server, seen in
-            func round() throws {
-                for number in 0..<1000 {
+            // Other tests allocate meanwhile; what leaks here would show in every round.
+            var growths: [Int] = []
+            for _ in 0..<4 {
+                let before = try residentBytes()
+                for number in 0..<250 {
                     let client = try server.connect()
-                    try? client.send(
-                        [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 2000) + Array("\r\n\r\n".utf8))
+                    let garbage = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 16_000)
+                    try? client.send(garbage + Array("\r\n\r\n".utf8))
                     if number % 2 == 0 { client.reset() }
                 }
+                #expect(try await server.eventually { $0.connections == 0 })
+                growths.append(try residentBytes() - before)
             }
-            try round()
-            #expect(try await server.eventually { $0.connections == 0 })
-            let before = try residentBytes()
-            try round()
-            #expect(try await server.eventually { $0.connections == 0 })
-            #expect(try residentBytes() - before < 8 << 20)
+            #expect(try #require(growths.min()) < 1 << 20)
             #expect(seen.all.isEmpty)
         }
     }

@@ -8,7 +8,7 @@ import Testing
     @Test func `a late answer to a client that left is harmless, noticed or not`() async throws {
         let seen = Seen()
         let answered = Seen()
-        try await withServer(onLoop: { exchange, loop in
+        try await withServer { exchange, loop in
             if exchange.path == "/watched" { exchange.onClosed { seen.add("closed") } }
             loop.spawn {
                 await loop.sleep(milliseconds: 30)
@@ -22,7 +22,7 @@ import Testing
                     exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 100_000))
                 }
             }
-        }) { server in
+        } test: { server in
             for round in 0..<300 {
                 let path = ["/watched", "/plain", "/stream"][round % 3]
                 let client = try server.connect()
@@ -41,13 +41,13 @@ import Testing
 
     @Test func `a watched client that stays gets its answer, and its next requests theirs`() async throws {
         let closed = Seen()
-        try await withServer(onLoop: { exchange, loop in
+        try await withServer { exchange, loop in
             exchange.onClosed { closed.add("closed") }
             loop.spawn {
                 await loop.sleep(milliseconds: 20)
                 exchange.respond(status: 200, body: Array("\(exchange.body.count)".utf8))
             }
-        }) { server in
+        } test: { server in
             let client = try server.connect()
             // More than the 4 KiB that are read while an answer is due.
             let body = String(repeating: "b", count: 20_000)
@@ -61,17 +61,42 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `bytes that arrive while an answer is due wait for their turn`(watched: Bool) async throws {
+        let released = Seen()
+        try await withServer { exchange, loop in
+            if watched { exchange.onClosed {} }
+            loop.spawn {
+                while exchange.path == "/1", released.all.isEmpty { await loop.sleep(milliseconds: 1) }
+                exchange.respond(status: 200, body: Array(exchange.path.utf8))
+            }
+        } test: { server in
+            let client = try server.connect()
+            try client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await server.eventually { $0.activeExchanges == 1 })
+            // A whole request, then a part of one, each on its own while the first answer is due.
+            for part in ["GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /3 HTTP/1.1\r\nHo"] {
+                try client.send(part)
+                #expect(try await server.eventually { $0.activeExchanges == 1 })
+            }
+            released.add("now")
+            #expect(try client.readResponse().text == "/1")
+            #expect(try client.readResponse().text == "/2")
+            try client.send("st: a\r\n\r\n")
+            #expect(try client.readResponse().text == "/3")
+        }
+    }
+
     @Test func `a client that leaves while its answer is due is noticed before the answer`() async throws {
         let seen = Seen()
-        try await withServer(onLoop: { exchange, loop in
+        try await withServer { exchange, loop in
             exchange.onClosed { seen.add("closed \(exchange.isClosed)") }
             loop.spawn {
                 while !exchange.isClosed { await loop.sleep(milliseconds: 1) }
                 seen.add("over")
                 exchange.respond(status: 200)
-                exchange.respond(status: 200)
             }
-        }) { server in
+        } test: { server in
             let client = try server.connect()
             try client.send(get)
             #expect(try await server.eventually { $0.activeExchanges == 1 })
@@ -83,15 +108,14 @@ import Testing
     @Test func `a client that does not read its answer is cut`() async throws {
         var limits = HTTPLimits()
         limits.answerMilliseconds = 100
-        try await withServer(
-            limits: limits,
-            handler: { exchange in
-                exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
-            }
-        ) { server in
+        let seen = Seen()
+        try await withServer(limits: limits) { exchange in
+            seen.add("request")
+            exchange.respond(status: 200, body: [UInt8](repeating: 1, count: 16 << 20))
+        } test: { server in
             let client = try server.connect(receiveBuffer: 4096)
             try client.send(get)
-            #expect(try await server.eventually { $0.activeExchanges == 1 })
+            #expect(try await server.eventually { _ in seen.all == ["request"] })
             #expect(try await server.eventually { $0.connections == 0 && $0.activeExchanges == 0 })
         }
     }
@@ -121,12 +145,13 @@ import Testing
     }
 
     @Test func `a drain lets requests finish and closes what is idle`() async throws {
-        try await withServer(onLoop: { exchange, loop in
+        let draining = Seen()
+        try await withServer { exchange, loop in
             loop.spawn {
-                if exchange.path == "/slow" { await loop.sleep(milliseconds: 50) }
+                while exchange.path == "/slow", draining.all.isEmpty { await loop.sleep(milliseconds: 1) }
                 exchange.respond(status: 200, body: Array(exchange.path.utf8))
             }
-        }) { server in
+        } test: { server in
             let idle = try server.connect()
             try idle.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(try idle.readResponse().text == "/fast")
@@ -139,6 +164,7 @@ import Testing
             }
             #expect(try idle.readToEnd().isEmpty)
             #expect(throws: RawHTTPError.self) { try server.connect() }
+            draining.add("yes")
             let response = try busy.readResponse()
             #expect(response.text == "/slow")
             #expect(response.header("Connection") == "close")
@@ -150,7 +176,7 @@ import Testing
     @Test func `closing with requests and streams under way ends them, and late answers do nothing`() async throws {
         let seen = Seen()
         let streams = Streams()
-        try await withServer(onLoop: { exchange, loop in
+        try await withServer { exchange, loop in
             exchange.onClosed { seen.add("closed") }
             if exchange.path == "/stream" {
                 let stream = exchange.startStream(status: 200, headers: eventStream)
@@ -162,7 +188,7 @@ import Testing
                 exchange.respond(status: 200, body: exchange.body)
                 seen.add("answered late")
             }
-        }) { server in
+        } test: { server in
             let first = try server.connect()
             try first.send("POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na")
             let second = try server.connect()
@@ -180,10 +206,10 @@ import Testing
 
     @Test func `several loops on one port each get connections`() async throws {
         let seen = Seen()
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             seen.add("first")
             exchange.respond(status: 200)
-        }) { server in
+        } test: { server in
             let loop = EventLoop(name: "http test 2")
             let second = try await loop.run {
                 Confined(

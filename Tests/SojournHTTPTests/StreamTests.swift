@@ -21,18 +21,15 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
     ) async throws {
         let streams = Streams()
         let seen = Seen()
-        try await withServer(
-            limits: limits,
-            handler: { exchange in
-                if exchange.path != "/stream" {
-                    seen.add("request \(exchange.path)")
-                    return exchange.respond(status: 200, body: Array("ok".utf8))
-                }
-                let stream = exchange.startStream(status: 200, headers: eventStream)
-                stream.onClosed { seen.add("closed") }
-                streams.open.append(stream)
+        try await withServer(limits: limits) { exchange in
+            if exchange.path != "/stream" {
+                seen.add("request \(exchange.path)")
+                return exchange.respond(status: 200, body: Array("ok".utf8))
             }
-        ) { server in
+            let stream = exchange.startStream(status: 200, headers: eventStream)
+            stream.onClosed { seen.add("closed") }
+            streams.open.append(stream)
+        } test: { server in
             try await body(server, streams, seen)
             try await server.onLoop { _ in streams.open = [] }
         }
@@ -171,11 +168,12 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
             let client = try server.connect()
             try client.send(get + "GET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(try client.readHead().status == 200)
-            let before = try residentBytes()
+            // The kernel's buffers hold some megabytes; 64 would have to be taken by the server.
             let junk = [UInt8](repeating: 0, count: 1 << 20)
-            for _ in 0..<64 { guard (try? client.send(junk)) != nil else { break } }
+            var sent = 0
+            while sent < 64, (try? client.send(junk)) != nil { sent += 1 }
+            #expect(sent < 64)
             #expect(try await server.eventually { $0.connections == 0 })
-            #expect(try residentBytes() - before < 16 << 20)
             #expect(seen.all == ["closed"])
             // A little is thrown away, and the stream goes on.
             let other = try server.connect()
@@ -189,9 +187,9 @@ let get = "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
     }
 
     @Test func `a stream that is dropped is cut, not ended`() async throws {
-        try await withServer(handler: { exchange in
+        try await withServer { exchange in
             exchange.startStream(status: 200, headers: eventStream).write("data: 1\n\n")
-        }) { server in
+        } test: { server in
             let client = try server.connect()
             try client.send(get)
             let bytes = try client.readToEnd()

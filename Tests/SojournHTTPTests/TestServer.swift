@@ -49,15 +49,15 @@ struct TestServer: Sendable {
 /// Runs a test against a fresh server.
 func withServer(
     limits: HTTPLimits = HTTPLimits(), handler: @escaping @Sendable (HTTPExchange) -> Void,
-    _ body: (TestServer) async throws -> Void
+    test body: (TestServer) async throws -> Void
 ) async throws {
-    try await withServer(limits: limits, onLoop: { exchange, _ in handler(exchange) }, body)
+    try await withServer(limits: limits, onLoop: { exchange, _ in handler(exchange) }, test: body)
 }
 
 /// Runs a test against a fresh server whose handler is given its loop, too.
 func withServer(
     limits: HTTPLimits = HTTPLimits(), onLoop handler: @escaping @Sendable (HTTPExchange, EventLoop) -> Void,
-    _ body: (TestServer) async throws -> Void
+    test body: (TestServer) async throws -> Void
 ) async throws {
     let loop = EventLoop(name: "http test")
     let server = try await loop.run {
@@ -80,14 +80,13 @@ func withRecorder(
     limits: HTTPLimits = HTTPLimits(), _ body: (TestServer, Seen) async throws -> Void
 ) async throws {
     let seen = Seen()
-    try await withServer(
-        limits: limits,
-        handler: { exchange in
-            seen.add("\(exchange.method.rawValue) \(exchange.path) \(String(decoding: exchange.body, as: UTF8.self))")
-            exchange.respond(
-                status: 200, headers: [("Content-Type", "text/plain")], body: Array("ok \(exchange.path)".utf8))
-        }
-    ) { server in try await body(server, seen) }
+    try await withServer(limits: limits) { exchange in
+        seen.add("\(exchange.method.rawValue) \(exchange.path) \(String(decoding: exchange.body, as: UTF8.self))")
+        exchange.respond(
+            status: 200, headers: [("Content-Type", "text/plain")], body: Array("ok \(exchange.path)".utf8))
+    } test: { server in
+        try await body(server, seen)
+    }
 }
 
 /// The resident memory of this process in bytes.

@@ -35,9 +35,11 @@ public struct RawResponse: Sendable {
 
 /// One event of an event stream.
 public struct RawEvent: Sendable, Equatable {
-    /// The fields; nil when absent.
+    /// The type; nil when absent.
     public var event: String?
+    /// The id; nil when absent.
     public var id: String?
+    /// The data lines, joined by line feeds; nil when absent.
     public var data: String?
     /// Comment lines before or in the event.
     public var comments: [String]

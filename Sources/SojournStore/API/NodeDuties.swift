@@ -43,7 +43,7 @@ package final class NodeDuties {
     }
 
     /// Looks at every partition now; the test clock has moved.
-    func hurry() { self.sweeper.hurry() }
+    package func hurry() { self.sweeper.hurry() }
 
     /// What keeps the archive from taking sessions, if anything does.
     package var archiveTrouble: String? { self.archivist?.trouble }

@@ -18,7 +18,8 @@ public final class SessionStore: Sendable {
     package let shards: [Confined<StoreShard>]
     /// What this node does for all; it lives on the first loop.
     package let duties: Confined<NodeDuties>
-    private let loops: [EventLoop]
+    /// Its loops, in the order of the shards.
+    package let loops: [EventLoop]
     private let turn = Locked(0)
 
     private init(

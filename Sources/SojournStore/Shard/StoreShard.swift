@@ -43,7 +43,9 @@ package final class StoreShard {
         let subscriber = RedisSubscriber(
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
-        self.feed.reader = { [unowned self] id, from in await self.logStretch(id, from: from) }
+        self.feed.reader = { [unowned self] id, from, delta in
+            await self.logStretch(id, from: from, deltasAfter: delta)
+        }
         self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
     }
 
@@ -58,9 +60,11 @@ package final class StoreShard {
         case true?: archiveMode = "archive"
         case false?: archiveMode = "none"
         }
-        let answer = try await self.call(
-            self.scripts.meta, keys: [self.keyspace.meta],
-            args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(archiveMode)])
+        let answer = try await self.reach { () throws(StoreError) in
+            try await self.call(
+                self.scripts.meta, keys: [self.keyspace.meta],
+                args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(archiveMode)])
+        }
         try Schema.check(
             schema: answer.first?.string, partitions: answer.dropFirst().first?.string, keyspace: self.keyspace)
         self.archiving = answer.dropFirst(2).first?.string != "none"
@@ -74,6 +78,24 @@ package final class StoreShard {
             timed: true)
         self.feed.start()
     }
+
+    /// Makes the first call; a Redis that cannot be used is told with the reason.
+    private func reach(_ call: () async throws(StoreError) -> [RESPValue]) async throws(StoreError) -> [RESPValue] {
+        do throws(StoreError) {
+            return try await call()
+        } catch {
+            if case .refused(let reason) = self.redis.state { throw StoreError(.storeUnavailable, reason) }
+            guard self.redis.state != .ready else { throw error }
+            throw StoreError(
+                .storeUnavailable, "redis at \(self.configuration.endpoint) does not answer: start it, or see --redis")
+        }
+    }
+
+    /// An estimate of the time that sessions see, for naming things; it decides nothing.
+    package var now: Instant { self.clock.now }
+
+    /// Whether commands leave at once.
+    package var isConnected: Bool { self.redis.state == .ready }
 
     /// Closes the connections; what is in flight fails.
     package func close() {

@@ -1,0 +1,89 @@
+import Glibc
+import SojournArchive
+import SojournCore
+import SojournLoop
+import SojournServer
+import SojournStore
+
+/// A running node: its loops, its store, its archive, its server.
+struct Node {
+    let name: String
+    let port: Int
+    private let loops: [EventLoop]
+    private let store: SessionStore
+    private let archive: Archive?
+    private let server: Server
+
+    /// The rest of a curl line that creates a session.
+    static let firstLine = """
+        /api/messaging/sessions -H 'Content-Type: application/json' \\
+              -d '{"agentId":"11111111-1111-4111-8111-111111111111","userId":"22222222-2222-4222-8222-222222222222"}'
+        """
+
+    /// Starts everything, in the order in which it depends on each other.
+    ///
+    /// - Throws: an error whose description is a sentence for the person who starts the node.
+    static func start(
+        _ settings: ServeSettings, redis: RedisAddress, archivePath: String?, log: Log
+    ) async throws -> Node {
+        let name = settings.nodeName(port: settings.port == 0 ? Int(getpid()) : settings.port)
+        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
+        configuration.user = redis.user
+        configuration.password = redis.password
+        configuration.database = redis.database
+        configuration.namespace = settings.namespace
+        configuration.partitions = settings.partitions
+        configuration.timeouts = settings.timeouts
+        configuration.outageThreshold = settings.outageThreshold
+        configuration.outageHold = settings.outageHold
+        configuration.tombstoneLife = settings.tombstone
+        configuration.testClock = settings.testClock
+        switch settings.archive {
+        case .nobody: configuration.archiving = false
+        case .file: configuration.archiving = true
+        case .unset: configuration.archiving = archivePath == nil ? nil : true
+        }
+        var archive: Archive?
+        if let archivePath { archive = try await Archive.open(path: archivePath, log: log) }
+        let loops = (0..<settings.loops).map { EventLoop(name: "sojourn-loop-\($0)") }
+        do {
+            let store = try await SessionStore.start(
+                configuration: configuration, loops: loops, archive: archive, log: log)
+            var serving = ServerConfiguration()
+            serving.host = settings.host
+            serving.port = settings.port
+            serving.apiKeys = settings.apiKeys
+            serving.testClock = settings.testClock
+            serving.drainLimit = Int(settings.drain)
+            do {
+                let server = try await Server.start(configuration: serving, store: store, log: log)
+                return Node(
+                    name: name, port: server.port, loops: loops, store: store, archive: archive, server: server)
+            } catch {
+                await store.shutdown()
+                throw error
+            }
+        } catch {
+            await archive?.close()
+            throw error
+        }
+    }
+
+    /// Drains: streams are told, requests finish, the archive batch is flushed, the registry is left.
+    func stop() async {
+        await self.server.drain()
+        await self.store.shutdown()
+        await self.archive?.close()
+        for loop in self.loops { loop.stop() }
+    }
+}
+
+extension RedisAddress {
+    /// Where to connect.
+    var endpoint: Endpoint {
+        switch self.place {
+        case .tcp(let host, let port): .tcp(host: host, port: port)
+        case .unix(let path): .unix(path: path)
+        }
+    }
+}

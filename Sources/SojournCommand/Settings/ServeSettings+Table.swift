@@ -1,0 +1,141 @@
+import SojournCore
+
+extension ServeSettings {
+    /// Every setting there is, in the order of the help.
+    static let table: [Setting] =
+        network + storage + operation + timeoutTable
+
+    private static let network: [Setting] = [
+        Setting(
+            name: "host", placeholder: "ADDRESS", standard: "127.0.0.1",
+            help: "the address to listen on; 0.0.0.0 or :: for all"
+        ) { settings, text in
+            guard !text.isEmpty, !text.contains(where: \.isWhitespace) else {
+                throw Rule("an address or the name of a host")
+            }
+            settings.host = text
+        },
+        Setting(
+            name: "port", placeholder: "NUMBER", standard: "3000", help: "the port to listen on; 0 takes a free one"
+        ) {
+            $0.port = try Rule.integer($1, 0...65_535)
+        },
+        Setting(
+            name: "api-keys", aliases: ["ELIZA_SERVER_AUTH_TOKEN"], placeholder: "KEY,…", standard: "none",
+            help: "keys of which every request needs one", shown: { _ in "(not shown)" },
+            apply: { settings, text in
+                let keys = text.split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+                guard !keys.isEmpty else { throw Rule("one or more keys with commas between them") }
+                settings.apiKeys = keys
+            }),
+        Setting(
+            name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
+            help: "how many event loops, each with its own thread and Redis connections"
+        ) { $0.loops = try Rule.integer($1, 1...1024) },
+        Setting(
+            name: "node-name", placeholder: "NAME", standard: "<host name>:<port>",
+            help: "what this node calls itself among the others"
+        ) { $0.nodeName = try Rule.word($1, upTo: 64, alsoAllowed: "._:-") },
+    ]
+
+    private static let storage: [Setting] = [
+        Setting(
+            name: "data", placeholder: "FOLDER", standard: "./sojourn-data",
+            help: "where the private Redis and the archive live"
+        ) { $0.data = try Rule.path($1) },
+        Setting(
+            name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
+            help: "redis://[user:password@]host[:port][/db] or unix:/path[?db=0]", shown: RedisAddress.redacted
+        ) { $0.redis = try RedisAddress($1) },
+        Setting(
+            name: "redis-appendfsync", placeholder: "WHEN", standard: "always",
+            help: "when the private Redis writes to disk: always, everysec or no"
+        ) { $0.redisAppendfsync = try Rule.choice($1) },
+        Setting(
+            name: "namespace", placeholder: "WORD", standard: "sj",
+            help: "the first part of every Redis key; one tenant"
+        ) { $0.namespace = try Rule.word($1, upTo: 32, alsoAllowed: "._-") },
+        Setting(
+            name: "partitions", placeholder: "NUMBER", standard: "256",
+            help: "how many partitions the keyspace has; fixed at its first start"
+        ) { settings, text in
+            guard let count = Int(text), PartitionTags.isValid(count: count) else {
+                throw Rule("a power of two from 1 to 4096")
+            }
+            settings.partitions = count
+        },
+        Setting(
+            name: "archive", placeholder: "FILE",
+            standard: "<data>/archive.sqlite; with --redis another node's business",
+            help: "the SQLite file for ended sessions; none deletes them"
+        ) { $0.archive = $1 == "none" ? .nobody : .file(try Rule.path($1)) },
+    ]
+
+    private static let operation: [Setting] = [
+        Setting(
+            name: "log-level", placeholder: "LEVEL", standard: "info",
+            help: "the least urgent events to log: " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", ")
+        ) { settings, text in
+            guard let level = LogLevel(name: text) else {
+                throw Rule("one of " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", "))
+            }
+            settings.logLevel = level
+        },
+        Setting(
+            name: "log-format", placeholder: "FORMAT", standard: "logfmt", help: "how log lines look: logfmt or json"
+        ) {
+            $0.logFormat = try Rule.choice($1)
+        },
+        Setting(
+            name: "drain-seconds", placeholder: "NUMBER", standard: "20",
+            help: "how long a stopping node waits for its connections"
+        ) { $0.drain = try Rule.duration($1, unit: 1000, "seconds", 0...3600) },
+        Setting(
+            name: "outage-threshold-seconds", placeholder: "NUMBER", standard: "15",
+            help: "how long Redis must be away for sessions to get a grace"
+        ) { $0.outageThreshold = try Rule.duration($1, unit: 1000, "seconds", 1...86_400) },
+        Setting(
+            name: "outage-hold-seconds", placeholder: "NUMBER", standard: "60",
+            help: "how long that grace lasts; two heartbeat intervals of the clients"
+        ) { $0.outageHold = try Rule.duration($1, unit: 1000, "seconds", 0...86_400) },
+        Setting(
+            name: "tombstone-hours", placeholder: "NUMBER", standard: "24",
+            help: "how long an ended session answers 410"
+        ) { $0.tombstone = try Rule.duration($1, unit: 3_600_000, "hours", 0.001...87_600) },
+        Setting(
+            name: "test-clock", placeholder: nil, standard: "off",
+            help: "lets POST /test/clock move time, for tests of clients; never in production"
+        ) { $0.testClock = try Rule.truth($1) },
+    ]
+
+    private static let timeoutTable: [Setting] = [
+        minutes("default-timeout", "30", "the timeout of a session that asks for none") {
+            $0.timeouts.defaults.timeout = $1
+        },
+        minutes("min-timeout", "5", "the shortest timeout a client may ask for") { $0.timeouts.minimumTimeout = $1 },
+        minutes("max-timeout", "1440", "the longest timeout a client may ask for") { $0.timeouts.maximumTimeout = $1 },
+        minutes("max-duration", "720", "how long a session may live in all, unless it asks") {
+            $0.timeouts.defaults.maxDuration = $1
+        },
+        minutes("warning-threshold", "5", "how long before the deadline a session is warned") {
+            $0.timeouts.defaults.warning = $1
+        },
+        minutes("cleanup-interval", "none", "accepted and not used: the sweeper never pauses") { _, _ in },
+        Setting(
+            name: "session-auto-renew", aliases: ["SESSION_AUTO_RENEW"], placeholder: "true|false", standard: "true",
+            help: "whether messages and heartbeats renew a session that does not say"
+        ) { $0.timeouts.defaults.autoRenew = try Rule.truth($1) },
+    ]
+
+    /// A number of minutes with the name that it has in the Sessions API's environment.
+    private static func minutes(
+        _ name: String, _ standard: String, _ help: String,
+        store: @escaping @Sendable (inout ServeSettings, Int64) -> Void
+    ) -> Setting {
+        let name = "session-\(name)-minutes"
+        let variable = name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+        return Setting(name: name, aliases: [variable], placeholder: "NUMBER", standard: standard, help: help) {
+            store(&$0, try Rule.duration($1, unit: 60_000, "minutes", 0.001...5_256_000))
+        }
+    }
+}

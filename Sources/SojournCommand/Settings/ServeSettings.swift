@@ -1,0 +1,60 @@
+import SojournCore
+
+/// Everything that `sojourn serve` can be told, as typed values. Durations are milliseconds.
+struct ServeSettings: Sendable {
+    /// The address to listen on.
+    var host = "127.0.0.1"
+    /// The port to listen on; 0 lets the system choose.
+    var port = 3000
+    /// The folder of the private Redis and of the default archive.
+    var data = "./sojourn-data"
+    /// The Redis to use; nil starts a private one in the data folder.
+    var redis: RedisAddress?
+    /// The first part of every Redis key.
+    var namespace = "sj"
+    /// How many partitions a new keyspace gets: a power of two from 1 to 4096.
+    var partitions = 256
+    /// Where ended sessions go.
+    var archive = Archive.unset
+    /// How many event loops run.
+    var loops = Cores.available
+    /// The keys of which every request needs one; none means no keys.
+    var apiKeys: [String] = []
+    /// The least urgent events that are logged.
+    var logLevel = LogLevel.info
+    /// How log lines look.
+    var logFormat = LogFormat.logfmt
+    /// Whether time can be moved over HTTP, for tests of clients.
+    var testClock = false
+    /// How long a stopping node waits for its connections.
+    var drain: Int64 = 20_000
+    /// How long Redis must have been away for sessions to get a grace.
+    var outageThreshold: Int64 = 15_000
+    /// How long that grace lasts.
+    var outageHold: Int64 = 60_000
+    /// How long an ended session is remembered.
+    var tombstone: Int64 = 24 * 3_600_000
+    /// When the private Redis writes to disk.
+    var redisAppendfsync = Appendfsync.always
+    /// What this node calls itself among the others; nil until it is derived from host name and port.
+    var nodeName: String?
+    /// Defaults and bounds for the timeouts of all sessions.
+    var timeouts = TimeoutSettings()
+
+    /// Where ended sessions go.
+    enum Archive: Sendable, Hashable {
+        /// Nothing was said: `archive.sqlite` in the data folder beside a private Redis, else another node's business.
+        case unset
+        /// To this SQLite file.
+        case file(String)
+        /// Nowhere: ended sessions are deleted, and no node of this namespace may archive.
+        case nobody
+    }
+
+    /// When an append-only file reaches the disk; the words are those of `appendfsync` in redis.conf.
+    enum Appendfsync: String, Sendable, CaseIterable {
+        case always
+        case everysec
+        case no
+    }
+}

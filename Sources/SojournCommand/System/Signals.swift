@@ -1,0 +1,61 @@
+import Dispatch
+import Glibc
+import SojournLoop
+
+/// The signals that stop a node: the first asks it to drain, the second ends it at once.
+///
+/// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process.
+final class Signals: Sendable {
+    private let memory = Memory()
+    // Never touched after init; only kept, because a source that nobody holds hears nothing.
+    private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
+
+    /// Begins to catch SIGTERM and SIGINT.
+    init() {
+        _ = signal(SIGPIPE, SIG_IGN)
+        unsafe self.sources = [SIGTERM, SIGINT].map { [memory] number in
+            // Without this the default action ends the process before anyone hears of the signal.
+            _ = signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { memory.received(number) }
+            source.resume()
+            return source
+        }
+    }
+
+    /// Waits for the first signal and returns its number.
+    func first() async -> CInt { await self.memory.first() }
+
+    /// What came, and who waits for it.
+    private final class Memory: Sendable {
+        private struct State {
+            var first: CInt?
+            var waiters: [CheckedContinuation<CInt, Never>] = []
+        }
+
+        private let state = Locked(State())
+
+        func received(_ number: CInt) {
+            let (isSecond, waiters) = self.state.withLock { state in
+                defer {
+                    state.first = state.first ?? number
+                    state.waiters = []
+                }
+                return (state.first != nil, state.waiters)
+            }
+            // 128 + n is what shells say of a process that signal n ended.
+            if isSecond { _exit(128 + number) }
+            for waiter in waiters { waiter.resume(returning: number) }
+        }
+
+        func first() async -> CInt {
+            await withCheckedContinuation { continuation in
+                let known = self.state.withLock { state -> CInt? in
+                    if state.first == nil { state.waiters.append(continuation) }
+                    return state.first
+                }
+                if let known { continuation.resume(returning: known) }
+            }
+        }
+    }
+}

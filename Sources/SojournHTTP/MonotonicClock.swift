@@ -1,8 +1,0 @@
-import Glibc
-
-/// Milliseconds of the monotonic clock; only differences mean anything.
-func monotonicMilliseconds() -> Int {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-}

@@ -1,0 +1,127 @@
+import SojournCore
+import SojournHTTP
+import SojournLoop
+import SojournStore
+
+/// One loop's part of the server: it answers requests with its loop's shard of the store. Loop-confined.
+final class NodeServer {
+    let loop: EventLoop
+    let shard: StoreShard
+    let configuration: ServerConfiguration
+    let log: Log
+    let deltas: DeltaBatcher
+    private let keys: APIKeys
+    private let startedAt = EventLoop.now
+    private var router = Router([])
+    private var http: HTTPServer?
+    private var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var isDraining = false
+    private var counts: (at: Int, counts: StoreCounts)?
+    /// Asks the node's archivist what troubles it; set by the server.
+    var archiveTrouble: () async -> String? = { nil }
+    /// Makes the node's sweeper look at once; set by the server.
+    var hurry: () -> Void = {}
+
+    init(loop: EventLoop, shard: StoreShard, configuration: ServerConfiguration, log: Log) {
+        self.loop = loop
+        self.shard = shard
+        self.deltas = DeltaBatcher(shard: shard)
+        self.configuration = configuration
+        self.log = log
+        self.keys = APIKeys(configuration.apiKeys)
+    }
+
+    /// Listens and returns the port.
+    func start(port: Int) throws(HTTPListenError) -> Int {
+        self.router = Router(
+            self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes)
+        let shard = Confined(self.shard, to: self.loop)
+        var limits = HTTPLimits { status, message in
+            ErrorBody.refusal(status: status, message: message, at: shard.value.now)
+        }
+        limits.bodyBytes = self.configuration.bodyBytes
+        limits.connections = self.configuration.connections
+        let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [unowned self] in self.handle($0) }
+        self.http = http
+        return try http.listen(host: self.configuration.host, port: port)
+    }
+
+    /// Seconds since the start.
+    var uptime: Int { (EventLoop.now - self.startedAt) / 1000 }
+
+    // MARK: Requests
+
+    private func handle(_ exchange: HTTPExchange) {
+        let path = exchange.path
+        if path.hasPrefix("/api"), !self.keys.admits(exchange) {
+            exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
+            return
+        }
+        switch self.router.match(exchange.method, path) {
+        case .route(let route, let captures):
+            let context = RouteContext(exchange: exchange, captures: captures)
+            self.loop.spawn { await self.run(route, context) }
+        case .otherMethods(let methods):
+            let allowed = methods.map(\.rawValue).joined(separator: ", ")
+            self.refuse(
+                exchange,
+                StoreError(.methodNotAllowed, "Method \(exchange.method.rawValue) is not allowed for \(path)"),
+                [("Allow", allowed)])
+        case .nothing:
+            self.refuse(exchange, StoreError(.notFound, "No route for \(exchange.method.rawValue) \(path)"))
+        }
+    }
+
+    private func run(_ route: Route, _ context: RouteContext) async {
+        let exchange = context.exchange
+        do throws(StoreError) {
+            switch try await route.handler(context) {
+            case .json(let status, let json):
+                exchange.respond(status: status, headers: Answer.jsonHeaders, body: json.bytes)
+            case .bytes(let status, let bytes):
+                exchange.respond(status: status, headers: Answer.jsonHeaders, body: bytes)
+            case .taken: break
+            }
+        } catch {
+            self.refuse(exchange, error)
+        }
+    }
+
+    private func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
+        exchange.respond(
+            status: error.code.status, headers: ErrorBody.headers(for: error) + headers,
+            body: ErrorBody.json(error, at: self.shard.now).bytes)
+    }
+
+    /// The store's counts, at most a second old: a health check must not cost a call a partition each time.
+    func healthCounts() async throws(StoreError) -> StoreCounts {
+        if let counts, EventLoop.now - counts.at < 1000, self.shard.isConnected { return counts.counts }
+        let fresh = try await self.shard.counts(soon: self.shard.configuration.timeouts.defaults.warning)
+        self.counts = (EventLoop.now, fresh)
+        return fresh
+    }
+
+    // MARK: Streams
+
+    func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
+    func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+
+    // MARK: Drain
+
+    /// Stops accepting, tells the streams, and waits for the requests that are under way, until `limit` ms have
+    /// passed.
+    func drain(limit: Int) async {
+        self.isDraining = true
+        self.http?.stopAccepting()
+        self.http?.closeIdleConnections()
+        for stream in self.streams.values { stream.end("drain") }
+        let end = EventLoop.now + limit
+        while let http, http.activeExchanges > 0, EventLoop.now < end {
+            await self.loop.sleep(milliseconds: 10)
+        }
+        if let left = self.http?.activeExchanges, left > 0 {
+            self.log(.warning, "the drain took too long; requests were cut off", ["requests": String(left)])
+        }
+        self.http?.close()
+    }
+}

@@ -1,0 +1,131 @@
+import SojournCore
+import SojournHTTP
+import SojournStore
+
+/// Sending messages and reading the history.
+extension NodeServer {
+    var messageRoutes: [Route] {
+        [
+            Route(.post, Self.base + "/:id/messages") { [unowned self] context throws(StoreError) in
+                try await self.send(context)
+            },
+            Route(.get, Self.base + "/:id/messages") { [unowned self] context throws(StoreError) in
+                try await self.history(context)
+            },
+            Route(.get, Self.base + "/:id/events") { [unowned self] context throws(StoreError) in
+                try await self.events(context)
+            },
+        ]
+    }
+
+    /// The checks come in the order that clients know: transport, shape, 404, 410, length, metadata.
+    private func send(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let body = try context.body()
+        let transport = try Transport(body)
+        guard let object = body?.object, let content = object["content"]?.string else {
+            throw Input.invalidContent("Invalid message request format")
+        }
+        var attachments = object["attachments"]
+        if attachments == .null { attachments = nil }
+        guard attachments == nil || attachments?.array != nil else {
+            throw Input.invalidContent("Invalid message request format")
+        }
+        let id = try self.shard.sessionID(context.captures[0])
+        let session = try await self.shard.session(id)
+        try Input.content(content)
+        let draft = MessageDraft(
+            authorID: session.userID, content: content, attachments: attachments,
+            metadata: try Input.metadata(object["metadata"]))
+        let message = try await self.shard.send(draft, to: id)
+        let sent = MessageBody.sent(message, draft, in: session)
+        switch transport {
+        case .websocket: return .json(201, .object(sent))
+        case .http:
+            var answered = sent
+            if let answer = await AgentAnswer.wait(
+                self.shard, id, after: message.cursor, limit: self.configuration.answerLimit, exchange: context.exchange
+            ) {
+                answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
+            } else {
+                answered["pending"] = true
+            }
+            return .json(201, .object(answered))
+        case .sse:
+            let answer = AnswerStream(exchange: context.exchange, server: self, sent: sent)
+            answer.start(id, after: message.cursor)
+            return .taken
+        }
+    }
+
+    private func history(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let id = try self.shard.sessionID(context.captures[0])
+        let limit = Input.limit(context.query("limit"), default: 50, maximum: 100)
+        let isArchived = context.query("archived") == "1"
+        // An unknown or ended session is said before a wrong parameter.
+        if !isArchived { _ = try await self.shard.session(id) }
+        let before = try PageParameter(context, "before")
+        let after = try PageParameter(context, "after")
+        let page =
+            isArchived
+            ? try await self.shard.anyMessages(of: id, limit: limit, before: before?.bound, after: after?.bound)
+            : try await self.shard.messages(of: id, limit: limit, before: before?.bound, after: after?.bound)
+        var body: JSONObject = [
+            "messages": .array(page.messages.map { MessageBody.history($0, in: page.session) }),
+            "hasMore": .bool(page.hasMore),
+        ]
+        if let newest = page.messages.first, let oldest = page.messages.last {
+            let inTime = before?.isTime == true || after?.isTime == true
+            body["cursors"] =
+                inTime
+                ? ["before": JSON(oldest.createdAt.milliseconds), "after": JSON(newest.createdAt.milliseconds)]
+                : ["before": .string("seq:\(oldest.seq)"), "after": .string("seq:\(newest.seq)")]
+        }
+        if isArchived { body["archived"] = .bool(page.session.ending != nil) }
+        return .json(200, .object(body))
+    }
+
+    private func events(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let id = try self.shard.sessionID(context.captures[0])
+        let limit = Input.limit(context.query("limit"), default: 50, maximum: 1000)
+        let isArchived = context.query("archived") == "1"
+        if !isArchived { _ = try await self.shard.session(id) }
+        let (after, before) = (try Input.seq(context, "after"), try Input.seq(context, "before"))
+        let names = context.queryList("types")
+        let types = names.isEmpty ? nil : Set(names)
+        let page =
+            isArchived
+            ? try await self.shard.anyEvents(of: id, after: after, before: before, limit: limit, types: types)
+            : try await self.shard.events(of: id, after: after, before: before, limit: limit, types: types)
+        // The events are given as they are stored, byte for byte.
+        var body = Array(#"{"events":["#.utf8)
+        for (place, event) in page.events.enumerated() {
+            if place > 0 { body.append(UInt8(ascii: ",")) }
+            body.append(contentsOf: event.bytes)
+        }
+        body.append(contentsOf: #"],"hasMore":\#(page.hasMore),"head":\#(page.head),"epoch":"\#(page.epoch)""#.utf8)
+        if let first = page.events.first?.seq, let last = page.events.last?.seq {
+            body.append(contentsOf: #","cursors":{"before":\#(first),"after":\#(last)}"#.utf8)
+        }
+        body.append(UInt8(ascii: "}"))
+        return .bytes(200, body)
+    }
+}
+
+/// `before` or `after` of a history: milliseconds, ISO 8601, or `seq:<n>`.
+struct PageParameter {
+    let bound: PageBound
+    let isTime: Bool
+
+    init?(_ context: RouteContext, _ name: String) throws(StoreError) {
+        guard let text = context.query(name), !text.isEmpty else { return nil }
+        if text.hasPrefix("seq:"), let cursor = Cursor(text.dropFirst(4)), cursor.epoch == nil, cursor.delta == nil {
+            (self.bound, self.isTime) = (.seq(cursor.seq), false)
+        } else if let milliseconds = Int64(text), milliseconds.magnitude < 1 << 53 {
+            (self.bound, self.isTime) = (.time(Instant(milliseconds: milliseconds)), true)
+        } else if let instant = Instant(iso8601: text) {
+            (self.bound, self.isTime) = (.time(instant), true)
+        } else {
+            throw .validation("Invalid pagination parameter '\(name)': Must be a valid timestamp", field: name)
+        }
+    }
+}

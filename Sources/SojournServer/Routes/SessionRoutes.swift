@@ -1,0 +1,101 @@
+import SojournCore
+import SojournHTTP
+import SojournStore
+
+/// Create, read, delete, list.
+extension NodeServer {
+    static let base = "/api/messaging/sessions"
+
+    var sessionRoutes: [Route] {
+        [
+            Route(.post, Self.base) { [unowned self] context throws(StoreError) in try await self.create(context) },
+            Route(.get, Self.base) { [unowned self] context throws(StoreError) in try await self.list(context) },
+            Route(.get, Self.base + "/:id") { [unowned self] context throws(StoreError) in try await self.read(context)
+            },
+            Route(.delete, Self.base + "/:id") { [unowned self] context throws(StoreError) in
+                try await self.delete(context)
+            },
+        ]
+    }
+
+    private func create(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let body = try context.body()
+        func isMissing(_ value: JSON?) -> Bool { value == nil || value == .null || value == .string("") }
+        let (agent, user) = (body?["agentId"], body?["userId"])
+        guard !isMissing(agent), !isMissing(user) else {
+            throw .validation("Missing required fields: agentId, userId")
+        }
+        func uuid(_ value: JSON?, _ field: String) throws(StoreError) -> String {
+            guard let text = value?.string, let bits = UUIDBits(text) else {
+                throw .validation("Invalid UUID format for field '\(field)'", field: field)
+            }
+            return bits.text
+        }
+        let request = SessionRequest(
+            agentID: try uuid(agent, "agentId"), userID: try uuid(user, "userId"),
+            metadata: try Input.metadata(body?["metadata"]) ?? JSONObject(),
+            policy: self.shard.configuration.timeouts.policy(forCreate: body?["timeoutConfig"]),
+            conversationKey: try Input.conversationKey(body?["conversationKey"]))
+        let created = try await self.shard.create(request)
+        return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
+    }
+
+    private func read(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let id = try self.shard.sessionID(context.captures[0])
+        guard context.query("archived") == "1" else {
+            return .json(200, .object(SessionBody.info(try await self.shard.session(id))))
+        }
+        let (session, isArchived) = try await self.shard.anySession(id)
+        var body = SessionBody.info(session)
+        body["archived"] = .bool(isArchived)
+        return .json(200, .object(body))
+    }
+
+    private func delete(_ context: RouteContext) async throws(StoreError) -> Answer {
+        let id = try self.shard.sessionID(context.captures[0])
+        try await self.shard.delete(id)
+        return .json(
+            200,
+            [
+                "success": true, "message": .string("Session \(id) deleted successfully"), "data": ["success": true],
+            ])
+    }
+
+    private func list(_ context: RouteContext) async throws(StoreError) -> Answer {
+        func uuid(_ name: String) throws(StoreError) -> String? {
+            guard let text = context.query(name), !text.isEmpty else { return nil }
+            guard let bits = UUIDBits(text) else {
+                throw .validation("Invalid UUID format for field '\(name)'", field: name)
+            }
+            return bits.text
+        }
+        var filter = SessionFilter(agentID: try uuid("agentId"), userID: try uuid("userId"))
+        if let word = context.query("status"), !word.isEmpty {
+            guard let status = SessionStatus(rawValue: word) else {
+                throw .validation(
+                    "Invalid status '\(word)': Must be one of: "
+                        + SessionStatus.allCases.map(\.rawValue).joined(separator: ", "), field: "status")
+            }
+            filter.status = status
+        }
+        var cursor: String?
+        if let text = context.query("cursor"), !text.isEmpty {
+            guard let decoded = Base64URL.decode(text) else {
+                throw .validation(
+                    "Invalid pagination parameter 'cursor': Must be a cursor of this list", field: "cursor")
+            }
+            cursor = decoded
+        }
+        let list = try await self.shard.list(
+            filter, limit: Input.limit(context.query("limit"), default: 50, maximum: 1000), cursor: cursor)
+        var body: JSONObject = [
+            "sessions": .array(list.sessions.map { .object(SessionBody.info($0)) }), "total": JSON(list.total),
+            "stats": [
+                "totalSessions": JSON(list.counts.live + list.counts.ended), "activeSessions": JSON(list.counts.live),
+                "expiredSessions": JSON(list.counts.ended),
+            ],
+        ]
+        if let next = list.nextCursor { body["nextCursor"] = .string(Base64URL.encode(next)) }
+        return .json(200, .object(body))
+    }
+}

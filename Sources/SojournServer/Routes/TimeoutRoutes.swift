@@ -1,0 +1,65 @@
+import SojournCore
+import SojournHTTP
+import SojournStore
+
+/// Renewals, heartbeats, timeouts.
+extension NodeServer {
+    /// How many sessions one batch heartbeat may name.
+    private static let batchLimit = 1000
+
+    var timeoutRoutes: [Route] {
+        [
+            Route(.post, Self.base + "/:id/renew") { [unowned self] context throws(StoreError) in
+                let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
+                return .json(200, .object(SessionBody.info(session)))
+            },
+            Route(.post, Self.base + "/:id/heartbeat") { [unowned self] context throws(StoreError) in
+                let id = try self.shard.sessionID(context.captures[0])
+                let (session, extended) = try await self.shard.heartbeat(id)
+                var body = SessionBody.info(session)
+                body["extended"] = .bool(extended)
+                return .json(200, .object(body))
+            },
+            Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
+                let id = try self.shard.sessionID(context.captures[0])
+                let patch = try self.shard.configuration.timeouts.patch(from: try context.body())
+                return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
+            },
+            Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
+                try await self.heartbeats(context)
+            },
+        ]
+    }
+
+    private func heartbeats(_ context: RouteContext) async throws(StoreError) -> Answer {
+        guard let sessions = try context.body()?["sessions"]?.array, sessions.count <= Self.batchLimit else {
+            throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
+        }
+        var ids: [String] = []
+        for value in sessions {
+            guard let id = value.string else {
+                throw .validation("Invalid sessions: Must be an array of session ids", field: "sessions")
+            }
+            ids.append(id.lowercased())
+        }
+        guard !ids.isEmpty else {
+            throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
+        }
+        let outcomes = await self.shard.heartbeat(batch: ids)
+        let body = zip(ids, outcomes).map { id, outcome -> JSON in
+            if let error = outcome.error {
+                return [
+                    "sessionId": .string(id), "ok": false,
+                    "error": ["code": .string(error.code.name), "message": .string(error.message)],
+                ]
+            }
+            let deadline = outcome.expiresAt ?? outcome.asOf
+            return [
+                "sessionId": .string(id), "ok": true, "extended": .bool(outcome.extended),
+                "expiresAt": .string(deadline.iso8601), "timeRemaining": JSON(max(0, deadline - outcome.asOf)),
+                "head": JSON(outcome.head ?? 0),
+            ]
+        }
+        return .json(200, ["results": .array(body)])
+    }
+}

@@ -1,0 +1,99 @@
+import SojournCore
+import SojournHTTP
+
+/// A request on its way through a route.
+struct RouteContext {
+    let exchange: HTTPExchange
+    /// The parts of the path that the route's pattern leaves open, in order, lower case.
+    let captures: [String]
+
+    /// The last value of a query parameter; nil when it is absent.
+    func query(_ name: String) -> String? { self.exchange.queryItems.last { $0.name == name }?.value }
+
+    /// Every value of a list parameter: `types=a,b`, `types=a&types=b` and `types[]=a&types[]=b` are the same.
+    func queryList(_ name: String) -> [String] {
+        self.exchange.queryItems.filter { $0.name == name || $0.name == name + "[]" }
+            .flatMap { $0.value.split(separator: ",").map(String.init) }
+    }
+
+    /// The body as JSON; nil when it is empty.
+    ///
+    /// - Throws: `VALIDATION_ERROR` when it is not JSON.
+    func body() throws(StoreError) -> JSON? {
+        let bytes = self.exchange.body
+        guard !bytes.isEmpty else { return nil }
+        do {
+            return try JSON.parse(bytes)
+        } catch {
+            throw .validation("Invalid JSON in request body: \(error)", field: "body")
+        }
+    }
+}
+
+/// One route of the table.
+struct Route {
+    let method: HTTPMethod
+    /// The path's parts; one that begins with ":" matches anything.
+    let pattern: [Substring]
+    let handler: (RouteContext) async throws(StoreError) -> Answer
+
+    init(
+        _ method: HTTPMethod, _ path: String, _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
+    ) {
+        self.method = method
+        self.pattern = path.split(separator: "/")
+        self.handler = handler
+    }
+
+    /// What the open parts of the pattern match, or nil when the path is another one.
+    func match(_ parts: [Substring]) -> [String]? {
+        guard parts.count == self.pattern.count else { return nil }
+        var captures: [String] = []
+        for (part, expected) in zip(parts, self.pattern) {
+            if expected.hasPrefix(":") {
+                captures.append(part.lowercased())
+            } else if part != expected {
+                return nil
+            }
+        }
+        return captures
+    }
+}
+
+/// Finds the route of a request. Of the routes that match a path, those without open parts come first.
+struct Router {
+    private let routes: [Route]
+
+    init(_ routes: [Route]) {
+        self.routes = routes.enumerated().sorted { left, right in
+            let (a, b) = (
+                left.element.pattern.count { $0.hasPrefix(":") }, right.element.pattern.count { $0.hasPrefix(":") }
+            )
+            return a != b ? a < b : left.offset < right.offset
+        }.map(\.element)
+    }
+
+    enum Match {
+        case route(Route, captures: [String])
+        /// The path exists, for other methods.
+        case otherMethods([HTTPMethod])
+        case nothing
+    }
+
+    func match(_ method: HTTPMethod, _ path: String) -> Match {
+        let parts = path.split(separator: "/")
+        var allowed: [HTTPMethod] = []
+        var literal: Bool?
+        for route in self.routes {
+            guard let captures = route.match(parts) else { continue }
+            // `/heartbeat` is a route of its own, not a session of that name: its methods alone count.
+            let isLiteral = captures.isEmpty
+            if literal == true, !isLiteral { break }
+            literal = literal ?? isLiteral
+            let answersHead = method == .head && route.method == .get
+            if route.method == method || answersHead { return .route(route, captures: captures) }
+            allowed.append(route.method)
+        }
+        return allowed.isEmpty ? .nothing : .otherMethods(allowed)
+    }
+}

@@ -1,0 +1,58 @@
+public import SojournCore
+import SojournHTTP
+import SojournLoop
+public import SojournStore
+
+/// A node: it serves the sessions of a store over HTTP, on every loop of the store.
+public final class Server: Sendable {
+    /// The port it listens on.
+    public let port: Int
+    private let store: SessionStore
+    private let parts: [(loop: EventLoop, node: Confined<NodeServer>)]
+    private let configuration: ServerConfiguration
+
+    private init(
+        port: Int, store: SessionStore, parts: [(loop: EventLoop, node: Confined<NodeServer>)],
+        configuration: ServerConfiguration
+    ) {
+        self.port = port
+        self.store = store
+        self.parts = parts
+        self.configuration = configuration
+    }
+
+    /// Listens on every loop of the store; the kernel spreads the connections.
+    ///
+    /// - Throws: an error with a sentence when the address cannot be listened on.
+    public static func start(
+        configuration: ServerConfiguration, store: SessionStore, log: Log = .silent
+    ) async throws -> Server {
+        try HTTPServer.ensureUnused(host: configuration.host, port: configuration.port)
+        var parts: [(loop: EventLoop, node: Confined<NodeServer>)] = []
+        var port = configuration.port
+        let duties = store.duties
+        for (loop, shard) in zip(store.loops, store.shards) {
+            let wanted = port
+            let (node, bound) = try await loop.run {
+                let node = NodeServer(loop: loop, shard: shard.value, configuration: configuration, log: log)
+                node.archiveTrouble = { try? await store.loops[0].run { duties.value.archiveTrouble } ?? nil }
+                node.hurry = { store.loops[0].execute { duties.value.hurry() } }
+                return (Confined(node, to: loop), try node.start(port: wanted))
+            }
+            // The first loop may take a free port; the others share it.
+            port = bound
+            parts.append((loop, node))
+        }
+        return Server(port: port, store: store, parts: parts, configuration: configuration)
+    }
+
+    /// Stops accepting, tells the streams to reconnect elsewhere, finishes requests. The store goes on.
+    public func drain() async {
+        let limit = self.configuration.drainLimit
+        await withTaskGroup(of: Void.self) { group in
+            for (loop, node) in self.parts {
+                group.addTask { try? await loop.run { await node.value.drain(limit: limit) } }
+            }
+        }
+    }
+}

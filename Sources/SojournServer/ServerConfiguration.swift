@@ -1,0 +1,28 @@
+/// How a node serves its sessions over HTTP. Durations are milliseconds.
+public struct ServerConfiguration: Sendable {
+    /// The address to listen on.
+    public var host = "127.0.0.1"
+    /// The port; 0 takes a free one.
+    public var port = 3000
+    /// The keys that open `/api`; none leaves it open.
+    public var apiKeys: [String] = []
+    /// Whether `POST /test/clock` exists.
+    public var testClock = false
+    /// How long a message with transport `http` or `sse` waits for its answer.
+    public var answerLimit = 30_000
+    /// How often an idle stream says that it is alive.
+    public var streamHeartbeat = 15_000
+    /// How many bytes may wait for one reader before it is fed from the log instead.
+    public var outboxBytes = 1 << 20
+    /// How long a reader with waiting bytes may take none.
+    public var outboxStall = 30_000
+    /// How long a drain may take.
+    public var drainLimit = 20_000
+    /// The largest request body.
+    public var bodyBytes = 1 << 20
+    /// The most connections of one loop.
+    public var connections = 10_000
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,64 @@
+import Testing
+
+@testable import SojournCommand
+
+@Suite struct RedisAddressTests {
+    @Test(
+        arguments: [
+            ("redis://host", "host", 6379, nil, nil, 0), ("redis://host:7000/3", "host", 7000, nil, nil, 3),
+            ("redis://[::1]:7000", "::1", 7000, nil, nil, 0), ("redis://[::1]", "::1", 6379, nil, nil, 0),
+            ("redis://me:secret@host/", "host", 6379, "me", "secret", 0),
+            ("redis://:secret@host", "host", 6379, nil, "secret", 0), ("redis://me@host", "host", 6379, "me", nil, 0),
+            ("REDIS://u:p%40%2Fq%3A@10.0.0.1:1/15", "10.0.0.1", 1, "u", "p@/q:", 15),
+            ("redis://u:a:b@h", "h", 6379, "u", "a:b", 0), ("redis://u:a@b@h", "h", 6379, "u", "a@b", 0),
+        ] as [(String, String, Int, String?, String?, Int)])
+    func `addresses on the network are read`(
+        text: String, host: String, port: Int, user: String?, password: String?, database: Int
+    ) throws {
+        let address = try RedisAddress(text)
+        #expect(address.place == .tcp(host: host, port: port))
+        #expect(address.user == user)
+        #expect(address.password == password)
+        #expect(address.database == database)
+        if let password { #expect(!address.shown.contains(password)) }
+    }
+
+    @Test func `unix sockets are read`() throws {
+        #expect(try RedisAddress("unix:/run/redis.sock") == RedisAddress(unix: "/run/redis.sock"))
+        #expect(try RedisAddress("unix:///run/redis.sock") == RedisAddress(unix: "/run/redis.sock"))
+        let address = try RedisAddress("unix:/a?db=2&user=u&password=p%3D1")
+        #expect(address.database == 2)
+        #expect(address.user == "u")
+        #expect(address.password == "p=1")
+        #expect(address.shown == "unix:/a?db=2")
+    }
+
+    @Test(arguments: [
+        "", "host", "redis:host", "redis://", "redis://:1", "redis://h:", "redis://h:0", "redis://h:70000",
+        "redis://h:x",
+        "redis://h/x", "redis://h/-1", "redis://[::1", "redis://[::1]x", "redis://h h", "redis://u:%zz@h",
+        "redis://u:%4@h",
+        "unix:relative", "unix:", "unix:/a?db=x", "unix:/a?db", "unix:/a?colour=red", "http://h",
+    ])
+    func `everything else is refused with the rule`(text: String) throws {
+        let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
+        #expect(rule.sentence == "redis://[user:password@]host[:port][/db] or unix:/path[?db=n]")
+    }
+
+    @Test(arguments: ["rediss://h", "redis+sentinel://h/name", "redis+cluster://h"])
+    func `what is not supported yet is said so`(text: String) throws {
+        let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
+        #expect(rule.sentence.hasSuffix("does not support \(text.prefix { $0 != ":" }):// yet"))
+    }
+
+    @Test func `a path that no socket can have is refused`() throws {
+        let rule = try #require(throws: Rule.self) { try RedisAddress("unix:/" + String(repeating: "a", count: 107)) }
+        #expect(rule.sentence == "the path of a unix socket, which has at most 107 bytes")
+    }
+
+    @Test func `error messages never show a password`() {
+        #expect(RedisAddress.redacted("redis://u:p@h:x") == "redis://(not shown)@h:x")
+        #expect(RedisAddress.redacted("unix:/a?password=p") == "unix:/a?(not shown)")
+        #expect(RedisAddress.redacted("redis://h") == "redis://h")
+    }
+}
