@@ -193,6 +193,36 @@ import Testing
         await a.stop()
     }
 
+    @Test func `an archive that fails after Redis let go serves the sessions as soon as it can`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"))
+        let archive = try #require(a.archive)
+        let duties = a.store.duties
+        // The archivist itself may be faster with one or the other session; that one is served at once.
+        var settlements: [Settlement] = []
+        var sessions = 0
+        while settlements.count < 5 {
+            let session = try await a.session()
+            try await a.store.end(session.id.text)
+            sessions += 1
+            guard try await a.prepareOnly(session.id, acknowledging: true) else { continue }
+            let prepared = try await archive.prepared().first { $0.header.id == session.id.text }
+            let token = try #require(prepared?.token)
+            settlements.append(Settlement(id: session.id.text, token: token, outcome: .committed))
+        }
+        try await archive.refuseWrites(true)
+        try await a.loops[0].run { [settlements] in await duties.value.archivist?.settle(settlements) }
+        #expect(try await a.loops[0].run { duties.value.archiveTrouble } != nil)
+        #expect(try await archive.prepared().count >= 5)
+        try await archive.refuseWrites(false)
+        let expected = sessions
+        try await eventually { try await self.committed([archive]) == expected }
+        try await eventually { try await a.loops[0].run { duties.value.archiveTrouble } == nil }
+        await a.stop()
+    }
+
     @Test func `a node shuts down although Redis is gone`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }
@@ -226,6 +256,13 @@ extension Archive {
     fileprivate func limit(pages: Int) async throws {
         try await self.read { connection throws(ArchiveError) in
             try connection.execute("PRAGMA max_page_count = \(pages)")
+        }
+    }
+
+    /// Makes every write fail, as a file system that went read-only would.
+    fileprivate func refuseWrites(_ refuses: Bool) async throws {
+        try await self.read { connection throws(ArchiveError) in
+            try connection.execute("PRAGMA query_only = \(refuses ? 1 : 0)")
         }
     }
 }
