@@ -228,7 +228,7 @@ import Testing
         defer { server.stop() }
         let folder = TemporaryFolder()
         let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite")) {
-            $0.commandTimeout = 200
+            $0.commandTimeout = 1_000
         }
         let session = try await a.session()
         server.kill9()
