@@ -44,6 +44,7 @@ import Testing
             }
             #expect(record.events == Array(log[from...]))
             #expect(record.gaps.isEmpty)
+            try await eventually { record.ready != nil }
         }
         for node in nodes { await node.stop() }
     }

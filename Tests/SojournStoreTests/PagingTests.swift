@@ -37,7 +37,7 @@ import Testing
         async throws
     {
         try await self.withConversation { node, session, messages in
-            #expect(Set(messages.map(\.createdAt)).count < messages.count)
+            #expect(Set(messages.map(\.createdAt)).count < messages.count * 9 / 10)
             let newest = messages.suffix(60).map(\.seq)
             var seqs: [Int] = []
             var bound: PageBound?

@@ -28,6 +28,8 @@ final class Archivist {
     private var isRunning = false
     private var isPolling = false
     private var isPaused = false
+    /// Outcomes that Redis has given and the archive has not taken yet.
+    private var unsettled: [Settlement] = []
     /// What keeps the archive from taking sessions; nil while it works.
     private(set) var trouble: String?
     /// Sessions handed over since the start.
@@ -103,7 +105,7 @@ final class Archivist {
         return taken >= Self.perLook
     }
 
-    private func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
+    func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
@@ -159,11 +161,24 @@ final class Archivist {
                     settlements.append(settlement)
                 }
             }
-            let settled = try await self.archive.settle(settlements)
+            await self.settle(settlements)
+        } catch {
+            self.failed(error, sessions: ready.count)
+        }
+    }
+
+    /// Writes down how hand-overs ended. What the archive refuses now is tried again until it takes it: Redis has
+    /// let those sessions go, and what is only prepared is not served.
+    func settle(_ settlements: [Settlement]) async {
+        let due = self.unsettled + settlements
+        self.unsettled = []
+        do {
+            let settled = try await self.archive.settle(due)
             self.archived += settled.count { $0 == .committed }
             self.recovered()
         } catch {
-            self.failed(error, sessions: ready.count)
+            self.unsettled = due + self.unsettled
+            self.failed(error, sessions: due.count)
         }
     }
 
@@ -202,7 +217,7 @@ final class Archivist {
         let reason = "\(error)"
         if self.trouble == nil {
             self.shard.log(
-                .error, "the archive refuses sessions; they stay in Redis and are tried again every second",
+                .error, "the archive refuses sessions; they stay in Redis and are tried again when their leases lapse",
                 ["archive.path": self.archive.path, "sessions": String(sessions), "error": reason])
         }
         self.trouble = reason
@@ -214,6 +229,7 @@ final class Archivist {
             guard let self else { return }
             await self.shard.loop.sleep(milliseconds: Self.interval)
             self.isPaused = false
+            if self.isRunning, !self.unsettled.isEmpty { await self.settle([]) }
         }
     }
 
