@@ -103,6 +103,10 @@ extension ServeSettings {
             help: "how long an ended session answers 410"
         ) { $0.tombstone = try Rule.duration($1, unit: 3_600_000, "hours", 0.001...87_600) },
         Setting(
+            name: "archive-lease-seconds", placeholder: "NUMBER", standard: "30",
+            help: "how long an archiving node may take for a batch before another may take over"
+        ) { $0.archiveLease = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },
+        Setting(
             name: "test-clock", placeholder: nil, standard: "off",
             help: "lets POST /test/clock move time, for tests of clients; never in production"
         ) { $0.testClock = try Rule.truth($1) },
