@@ -36,6 +36,7 @@ public struct CrashPoint: Sendable {
     mutating func reached(_ step: Step) {
         guard step == self.step else { return }
         self.countdown -= 1
-        if self.countdown == 0 { kill(getpid(), self.signal) }
+        // Not kill(2): a signal for the process may reach another thread first, and this one would go on meanwhile.
+        if self.countdown == 0 { raise(self.signal) }
     }
 }

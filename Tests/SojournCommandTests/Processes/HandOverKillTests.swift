@@ -88,7 +88,8 @@ import Testing
                     let (seqs, messages) = try file.transcript(handover)
                     #expect(seqs == Array(1...head))
                     let certain = messages.filter { self.uncertain[id]?.contains($0) != true }
-                    #expect(certain == self.acknowledged[id])
+                    // A session whose creation was never answered may be there; then nobody wrote to it.
+                    #expect(certain == self.acknowledged[id] ?? [])
                     #expect(Set(messages).count == messages.count)
                 }
             }
