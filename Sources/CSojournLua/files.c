@@ -14,6 +14,9 @@ static const unsigned char lua_claim[] = {
 static const unsigned char lua_create[] = {
 #embed "../../lua/create.lua"
 };
+static const unsigned char lua_delta[] = {
+#embed "../../lua/delta.lua"
+};
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
@@ -92,6 +95,7 @@ static const csojourn_lua_file files[] = {
     { "append", lua_append, sizeof lua_append },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
+    { "delta", lua_delta, sizeof lua_delta },
     { "end", lua_end, sizeof lua_end },
     { "fire", lua_fire, sizeof lua_fire },
     { "list", lua_list, sizeof lua_list },
