@@ -80,6 +80,6 @@ let package = Package(
                 "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
                 "SojournArchive", "SojournTesting",
             ]),
-        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting"]),
+        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )

@@ -39,9 +39,11 @@ struct Node {
         configuration.outageThreshold = settings.outageThreshold
         configuration.outageHold = settings.outageHold
         configuration.tombstoneLife = settings.tombstone
+        configuration.archiveLease = settings.archiveLease
         configuration.testClock = settings.testClock
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []
+        configuration.crashPoint = Environment.variables["SOJOURN_CRASH_AT"].flatMap(CrashPoint.init)
         switch settings.archive {
         case .nobody: configuration.archiving = false
         case .file: configuration.archiving = true

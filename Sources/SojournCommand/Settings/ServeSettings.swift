@@ -34,6 +34,8 @@ struct ServeSettings: Sendable {
     var outageHold: Int64 = 60_000
     /// How long an ended session is remembered.
     var tombstone: Int64 = 24 * 3_600_000
+    /// How long an archivist may take for a batch before another one may take over.
+    var archiveLease: Int64 = 30_000
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

@@ -30,6 +30,7 @@ final class Archivist {
     private var isPaused = false
     /// Outcomes that Redis has given and the archive has not taken yet.
     private var unsettled: [Settlement] = []
+    private var crashPoint: CrashPoint?
     /// What keeps the archive from taking sessions; nil while it works.
     private(set) var trouble: String?
     /// Sessions handed over since the start.
@@ -39,6 +40,7 @@ final class Archivist {
         self.shard = shard
         self.archive = archive
         self.registry = registry
+        self.crashPoint = shard.configuration.crashPoint
     }
 
     /// Settles what an earlier process left prepared, then begins to work.
@@ -62,6 +64,7 @@ final class Archivist {
     /// Takes a session that was claimed as it ended.
     func take(_ session: EndedSession) {
         guard self.claimed.insert(session.id).inserted else { return }
+        self.crashPoint?.reached(.claimed)
         self.queue.append(session)
         self.work()
     }
@@ -143,6 +146,7 @@ final class Archivist {
         var transcripts = [Transcript?](repeating: nil, count: batch.count)
         await self.shard.concurrently(batch.indices) { place in
             transcripts[place] = await self.transcript(of: batch[place])
+            self.crashPoint?.reached(.read)
         }
         let ready = transcripts.compactMap { $0 }
         guard !ready.isEmpty else { return }
@@ -151,6 +155,7 @@ final class Archivist {
             var settlements: [Settlement] = []
             var acknowledged: [Transcript] = []
             for (transcript, result) in zip(ready, results) {
+                self.crashPoint?.reached(.prepared)
                 switch result {
                 case .prepared, .alreadyCommitted: acknowledged.append(transcript)
                 case .stale, .incomplete: break  // the archive has said why; the lease lapses
@@ -174,6 +179,7 @@ final class Archivist {
         self.unsettled = []
         do {
             let settled = try await self.archive.settle(due)
+            for _ in settled { self.crashPoint?.reached(.settled) }
             self.archived += settled.count { $0 == .committed }
             self.recovered()
         } catch {
@@ -191,6 +197,7 @@ final class Archivist {
         }
         while true {
             if let accepted = await self.acknowledge(id, token: token) {
+                self.crashPoint?.reached(.acknowledged)
                 return Settlement(id: text, token: token, outcome: accepted ? .committed : .discarded)
             }
             guard self.isRunning else { return nil }

@@ -1,0 +1,139 @@
+import Foundation
+import Glibc
+import SojournTesting
+import Testing
+
+@testable import SojournCommand
+
+/// A node did not do what it was asked for; it may have been killed.
+struct Unanswered: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A node as a process of its own, with its output in files. It is killed, by number, with its owner.
+final class NodeProcess {
+    let name: String
+    private let process = Process()
+    private let base: String
+
+    /// Starts `sojourn serve` on a free port.
+    init(
+        _ name: String, in folder: TemporaryFolder, _ arguments: [String], environment: [String: String] = [:]
+    ) throws {
+        self.name = name
+        self.base = folder.file("\(name)-\(UInt32.random(in: 0 ... .max))")
+        // The test bundle and the program are built into one folder.
+        let bundle = try #require(File.target(ofLink: "/proc/self/exe"))
+        self.process.executableURL = URL(fileURLWithPath: bundle).deletingLastPathComponent()
+            .appendingPathComponent("sojourn")
+        self.process.arguments =
+            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments
+        self.process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        self.process.environment = ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 }
+        self.process.standardInput = FileHandle.nullDevice
+        for (stream, suffix) in [(\Process.standardOutput, ".out"), (\Process.standardError, ".err")] {
+            _ = FileManager.default.createFile(atPath: self.base + suffix, contents: nil)
+            self.process[keyPath: stream] = try FileHandle(forWritingTo: URL(fileURLWithPath: self.base + suffix))
+        }
+        try self.process.run()
+    }
+
+    deinit {
+        self.kill9()
+        self.process.waitUntilExit()
+    }
+
+    var pid: pid_t { self.process.processIdentifier }
+    var isRunning: Bool { self.process.isRunning }
+    var output: String { File.text(self.base + ".out") ?? "" }
+    var log: String { File.text(self.base + ".err") ?? "" }
+
+    /// Whether it ended by SIGKILL.
+    var wasKilled: Bool {
+        !self.isRunning && self.process.terminationReason == .uncaughtSignal
+            && self.process.terminationStatus == SIGKILL
+    }
+
+    /// Whether it is paused by SIGSTOP (proc(5): the state follows the name in parentheses).
+    var isPaused: Bool {
+        File.text("/proc/\(self.pid)/stat")?.split(separator: ")").last?.hasPrefix(" T") == true
+    }
+
+    /// The port, once it listens.
+    var port: Int? {
+        self.output.split(separator: "\n").first { $0.contains("  listens  ") }
+            .flatMap { $0.split(separator: ":").last }.flatMap { Int($0) }
+    }
+
+    /// Waits until it listens, or has ended.
+    func up() async throws {
+        try await eventually("\(self.name) is up") { self.port != nil || !self.isRunning }
+        if !self.isRunning, !self.wasKilled { Issue.record("\(self.name) ended at its start: \(self.log)") }
+    }
+
+    /// Waits for its end and returns the exit code.
+    func exit() async throws -> CInt {
+        try await eventually("\(self.name) ends") { !self.isRunning }
+        return self.process.terminationStatus
+    }
+
+    /// Ends it in good order and returns the exit code.
+    func stop() async throws -> CInt {
+        if self.isRunning { kill(self.pid, SIGTERM) }
+        return try await self.exit()
+    }
+
+    func kill9() {
+        if self.isRunning { kill(self.pid, SIGKILL) }
+    }
+
+    // MARK: Requests
+
+    static let sessions = "/api/messaging/sessions"
+
+    private func connect() throws -> RawHTTP {
+        guard let port = self.port else { throw Unanswered(description: "\(self.name) does not listen") }
+        return try RawHTTP(port: port)
+    }
+
+    /// One request on a connection of its own.
+    func ask(_ method: String, _ path: String, _ body: [String: Any]? = nil) throws -> (
+        status: Int, body: [String: Any]
+    ) {
+        let client = try self.connect()
+        let bytes = try body.map { Array(try JSONSerialization.data(withJSONObject: $0)) } ?? []
+        let head = [
+            "\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json",
+            "Content-Length: \(bytes.count)", "Connection: close",
+        ]
+        try client.send(Array((head.joined(separator: "\r\n") + "\r\n\r\n").utf8) + bytes)
+        let response = try client.readResponse()
+        let object = try? JSONSerialization.jsonObject(with: Data(response.body)) as? [String: Any]
+        return (response.status, object ?? [:])
+    }
+
+    /// Creates a session and returns its id.
+    func create() throws -> String {
+        let (status, body) = try self.ask(
+            "POST", Self.sessions,
+            [
+                "agentId": "11111111-1111-4111-8111-111111111111", "userId": "22222222-2222-4222-8222-222222222222",
+                "metadata": ["made": "on \(self.name)"],
+            ])
+        guard status == 201, let id = body["sessionId"] as? String else {
+            throw Unanswered(description: "\(self.name) created nothing: \(status) \(body)")
+        }
+        return id
+    }
+
+    /// Sends a message; true when it was acknowledged.
+    func say(_ text: String, in session: String) -> Bool {
+        (try? self.ask("POST", "\(Self.sessions)/\(session)/messages", ["content": text]))?.status == 201
+    }
+
+    /// Moves the test clock.
+    func advance(minutes: Int) throws {
+        let (status, body) = try self.ask("POST", "/test/clock", ["advanceMs": minutes * 60_000])
+        guard status == 200 else { throw Unanswered(description: "\(self.name): \(status) \(body)") }
+    }
+}
