@@ -11,6 +11,7 @@ struct Main {
         let rest = Array(arguments.dropFirst())
         switch arguments.first {
         case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
+        case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
             Console.say("sojourn \(version)")
             return 0
@@ -25,7 +26,7 @@ struct Main {
             Console.complain(self.help)
             return 64
         case let word?:
-            let hint = Nearest.hint(word, among: ["serve", "help", "version"], prefix: "")
+            let hint = Nearest.hint(word, among: ["serve", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -37,6 +38,7 @@ struct Main {
         usage: sojourn <command>
 
           serve      runs a node; sojourn serve --help lists its settings
+          bench      loads a node and measures what its operations cost; sojourn bench --help
           version    prints the version
           help       prints this
         """
