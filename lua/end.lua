@@ -3,7 +3,7 @@
 -- the tombstone and hands the session to the archivists.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] due   KEYS[6] arc   KEYS[7] all
 -- KEYS[8] index of the agent   KEYS[9] index of the user   KEYS[10] conversation key (without one: any of the slot)
--- KEYS[11] tombstone   KEYS[12] channel
+-- KEYS[11] tombstone   KEYS[12] channel   KEYS[13] deltas
 -- ARGV[1] id   ARGV[2] "expired", "ended" or "archived"   ARGV[3] first 16 digits of the replication id
 -- ARGV[4] "archive" or "none"   ARGV[5] life of the tombstone in ms
 -- ARGV[6] archivist that claims it at once, or ""   ARGV[7] 16 hex digits for its token   ARGV[8] its lease in ms
@@ -15,7 +15,7 @@
 --- @include "iso"
 --- @include "branch"
 --- @include "emit"
-local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel = unpack(KEYS)
+local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel, deltas = unpack(KEYS)
 local id, reason, replid, mode, keep, owner, random, lease = unpack(ARGV)
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'k')
@@ -35,6 +35,7 @@ end
 emit(log, channel, epoch, head, now,
   '"type":"session.' .. reason .. '","sessionId":"' .. id .. '","data":{' .. data .. '}}')
 redis.call('HSET', s, 's', reason, 'f', at, 'q', head)
+redis.call('DEL', deltas)
 redis.call('ZREM', due, id)
 redis.call('ZREM', all, id)
 redis.call('ZREM', byAgent, id)

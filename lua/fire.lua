@@ -34,7 +34,7 @@ local score = tonumber(h[9]) == x and x or at
 if now >= x then
   -- Past the deadline and alive: a hold is open, or tick is about to open one. Look again when it may be over.
   local hold = tonumber(redis.call('HGET', clk, 'hold')) or 0
-  score = now + math.max(hold - raw, 1000)
+  score = math.min(now + math.max(hold - raw, 1000), cap)
 end
 redis.call('ZADD', due, score, id)
 return {1, score}

@@ -1,15 +1,16 @@
 #!lua flags=no-writes
 -- Reads a stretch of a session's log, live or closed.
--- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] tombstone
+-- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] tombstone   KEYS[5] deltas
 -- ARGV[1] first seq, at least 1   ARGV[2] last seq   ARGV[3] how many at the most (512)   ARGV[4] 1 newest first
--- Returns {state, now, head, oldest kept, epoch, {cuts}, {events}} with the states of read; fewer events than asked
---   for when they are over 1 MiB together, but one at least; {state, now, tombstone fields} for 4; {0, now} for nothing
+-- ARGV[5] number of the last delta seen, for those after it if the stretch reaches the head; "" for none
+-- Returns {state, now, head, oldest kept, epoch, {cuts}, {events}, number of the newest delta, {deltas}} with the
+--   states of read; fewer events than asked for when they are over 1 MiB together, but one at least; {state, now, tombstone fields} for 4; {0, now} for nothing
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"
 local raw, now = clock(KEYS[2])
 local h = redis.call('HMGET', KEYS[1], 'c', 'b', 't', 'm', 'y', 'z', 's', 'q', 'e',
-  'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7')
+  'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'dn', 'dm')
 if not h[1] then
   local grave = redis.call('HGETALL', KEYS[4])
   return {#grave > 0 and 4 or 0, now, grave}
@@ -41,4 +42,9 @@ while from <= to and left > 0 and bytes < 1048576 do
   left = left - count
   if backward then to = to - count else from = from + count end
 end
-return {state, now, head, oldest, h[9], cuts, events}
+local number, deltas = tonumber(h[18]) or 0, {}
+if ARGV[5] ~= '' and h[19] and not backward and from > head and bytes < 1048576 then
+  local missed = number - tonumber(ARGV[5])
+  if missed > 0 then deltas = redis.call('LRANGE', KEYS[5], -math.min(missed, 16384), -1) end
+end
+return {state, now, head, oldest, h[9], cuts, events, number, deltas}

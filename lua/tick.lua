@@ -18,5 +18,6 @@ if not c[1] or gap < 0 or gap >= math.min(5000, outage / 3) or c[2] ~= ARGV[1] t
   redis.call('HSET', clk, 'seen', raw, 'outage', outage)
 end
 local ids = redis.call('ZRANGE', due, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])
-local upcoming = redis.call('ZRANGE', due, '(' .. string.format('%.0f', now), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local after = '(' .. string.format('%.0f', now)
+local upcoming = redis.call('ZRANGE', due, after, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 return {now, upcoming[2] and upcoming[2] - now or -1, ids, opened}

@@ -1,19 +1,21 @@
 #!lua flags=allow-oom
 -- Heartbeats up to 32 sessions of one partition, or renews one.
--- KEYS[1] clock, then for each session:   KEYS[2] session   KEYS[3] log   KEYS[4] channel   KEYS[5] blob
+-- KEYS[1] clock   KEYS[2] due, then for each session:   KEYS[3] session   KEYS[4] log   KEYS[5] channel   KEYS[6] blob
 -- ARGV[1] "heartbeat" or "renew"   ARGV[2] first 16 digits of the replication id   ARGV[3] 1 for whole answers
 -- ARGV[4] id of the first session, and so on
 -- Returns {now, one answer a session}: {0} nothing there; {2} past its deadline; {3} closed; {5} renew at the cap;
 --   {1, extended 0 or 1, deadline, head} or, whole, {1, extended, fields, blob}
 --- @include "clock"
 --- @include "deadline"
+--- @include "lead"
 --- @include "expired"
 --- @include "iso"
 --- @include "branch"
 --- @include "emit"
 --- @include "renewed"
+--- @include "rearm"
 local cause, replid, whole = ARGV[1], ARGV[2], ARGV[3] == '1'
-local clk = KEYS[1]
+local clk, due = KEYS[1], KEYS[2]
 local raw, now = clock(clk)
 local function touch(id, s, log, channel, blob)
   local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'x', 'n', 'q')
@@ -31,7 +33,7 @@ local function touch(id, s, log, channel, blob)
       local count = h[10] + 1
       redis.call('HSET', s, 'b', now, 'l', now, 'n', count)
       local warned = h[9] and later ~= x
-      if warned then redis.call('HDEL', s, 'x') end
+      if warned then rearm(s, due, id, later, h[3]) end
       if warned or cause == 'renew' then
         local m = redis.call('HMGET', s, 'e', 'g')
         local epoch = branch(s, replid, m[1], m[2], head)
@@ -47,7 +49,7 @@ local function touch(id, s, log, channel, blob)
 end
 local answers = {now}
 for i = 4, #ARGV do
-  local k = 2 + (i - 4) * 4
+  local k = 3 + (i - 4) * 4
   answers[#answers + 1] = touch(ARGV[i], KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3])
 end
 return answers

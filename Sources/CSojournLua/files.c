@@ -14,6 +14,9 @@ static const unsigned char lua_claim[] = {
 static const unsigned char lua_create[] = {
 #embed "../../lua/create.lua"
 };
+static const unsigned char lua_delta[] = {
+#embed "../../lua/delta.lua"
+};
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
@@ -77,6 +80,9 @@ static const unsigned char lua_include_iso[] = {
 static const unsigned char lua_include_lead[] = {
 #embed "../../lua/include/lead.lua"
 };
+static const unsigned char lua_include_rearm[] = {
+#embed "../../lua/include/rearm.lua"
+};
 static const unsigned char lua_include_renewed[] = {
 #embed "../../lua/include/renewed.lua"
 };
@@ -89,6 +95,7 @@ static const csojourn_lua_file files[] = {
     { "append", lua_append, sizeof lua_append },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
+    { "delta", lua_delta, sizeof lua_delta },
     { "end", lua_end, sizeof lua_end },
     { "fire", lua_fire, sizeof lua_fire },
     { "list", lua_list, sizeof lua_list },
@@ -110,6 +117,7 @@ static const csojourn_lua_file files[] = {
     { "include/expired", lua_include_expired, sizeof lua_include_expired },
     { "include/iso", lua_include_iso, sizeof lua_include_iso },
     { "include/lead", lua_include_lead, sizeof lua_include_lead },
+    { "include/rearm", lua_include_rearm, sizeof lua_include_rearm },
     { "include/renewed", lua_include_renewed, sizeof lua_include_renewed },
     { "include/take", lua_include_take, sizeof lua_include_take },
 };

@@ -9,6 +9,7 @@ final class NodeServer {
     let shard: StoreShard
     let configuration: ServerConfiguration
     let log: Log
+    let deltas: DeltaBatcher
     private let keys: APIKeys
     private let startedAt = EventLoop.now
     private var router = Router([])
@@ -24,6 +25,7 @@ final class NodeServer {
     init(loop: EventLoop, shard: StoreShard, configuration: ServerConfiguration, log: Log) {
         self.loop = loop
         self.shard = shard
+        self.deltas = DeltaBatcher(shard: shard)
         self.configuration = configuration
         self.log = log
         self.keys = APIKeys(configuration.apiKeys)
@@ -31,7 +33,8 @@ final class NodeServer {
 
     /// Listens and returns the port.
     func start(port: Int) throws(HTTPListenError) -> Int {
-        self.router = Router(self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.nodeRoutes)
+        self.router = Router(
+            self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)

@@ -49,7 +49,7 @@ import Testing
 
     @Test func `serve says where everything is and leaves nothing behind`() async throws {
         let workspace = try Workspace()
-        let run = try Run(["serve", "--data", "data"], in: workspace)
+        let run = try Run(["serve", "--data", "data", "--port", "0"], in: workspace)
         try await eventually("it is up") { run.output.contains("archive") }
         #expect(run.output.contains("unix:\(workspace.data)/redis/redis.sock (private, appendfsync always)"))
         #expect(run.output.contains("\(workspace.data)/archive.sqlite"))
@@ -57,20 +57,20 @@ import Testing
         kill(run.process.processIdentifier, SIGTERM)
         #expect(try await run.exit() == 0)
         #expect(workspace.server == nil)
-        #expect(run.complaint.contains("level=notice msg=stopping signal=15"))
+        #expect(run.complaint.contains("stopping: streams are told, requests finish\" signal=15"))
     }
 
     @Test func `a killed node leaves its Redis to the next one`() async throws {
         let workspace = try Workspace()
-        let first = try Run(["serve"], in: workspace, environment: ["SOJOURN_DATA": "data"])
+        let first = try Run(["serve", "--port", "0"], in: workspace, environment: ["SOJOURN_DATA": "data"])
         try await eventually("it is up") { first.output.contains("archive") }
         let server = try #require(workspace.server)
         kill(first.process.processIdentifier, SIGKILL)
         _ = try await first.exit()
-        let second = try Run(["serve", "--data=data"], in: workspace)
+        let second = try Run(["serve", "--data=data", "--port=0"], in: workspace)
         try await eventually("it is up") { second.output.contains("archive") }
         #expect(workspace.server == server)
-        let third = try Run(["serve", "--data=data"], in: workspace)
+        let third = try Run(["serve", "--data=data", "--port=0"], in: workspace)
         #expect(try await third.exit() == 1)
         #expect(third.complaint.hasPrefix("sojourn: another node (process \(second.process.processIdentifier)) uses"))
         kill(second.process.processIdentifier, SIGINT)
@@ -81,13 +81,13 @@ import Testing
 
     @Test func `a second signal ends a node that does not come to an end`() async throws {
         let workspace = try Workspace()
-        let run = try Run(["serve", "--data=data"], in: workspace)
+        let run = try Run(["serve", "--data=data", "--port=0"], in: workspace)
         try await eventually("it is up") { run.output.contains("archive") }
         let server = try #require(workspace.server)
         // A stopped server does not obey SIGTERM, so the node waits for it.
         kill(server, SIGSTOP)
         kill(run.process.processIdentifier, SIGTERM)
-        try await eventually("it heard the first signal") { run.complaint.contains("msg=stopping") }
+        try await eventually("it heard the first signal") { run.complaint.contains("stopping: streams are told") }
         #expect(run.process.isRunning)
         kill(run.process.processIdentifier, SIGTERM)
         #expect(try await run.exit() == 128 + SIGTERM)

@@ -39,7 +39,7 @@ import Testing
         ("a:0", true, 0), ("a:1", true, 1), ("a:9", true, 9), ("a:10", false, 9), ("a:30", false, 9),
         ("b:9", true, 9), ("b:10", false, 9), ("b:12", false, 9),
         ("c:3", true, 3), ("c:14", true, 14), ("c:15", false, 14),
-        ("d:14", true, 14), ("d:20", true, 20), ("d:21", false, 0),
+        ("d:14", true, 14), ("d:20", true, 20), ("d:21", false, 20),
         ("gone:5", false, 0), ("gone:0", true, 0),
     ])
     func `a cursor is honoured inside the common prefix`(text: String, honoured: Bool, common: Int) throws {

@@ -96,9 +96,10 @@ public struct EpochHistory: Sendable, Hashable {
     /// The last event that a reader at this cursor shares with the present log, where that is known.
     public func commonPrefix(with cursor: Cursor) -> Int {
         if self.honours(cursor) { return cursor.seq }
-        guard let epoch = cursor.epoch, let branch = self.cuts.lastIndex(where: { $0.epoch == epoch }),
-            branch + 1 < self.cuts.count
-        else { return cursor.epoch == nil ? min(cursor.seq, self.head) : 0 }
+        guard let epoch = cursor.epoch else { return min(cursor.seq, self.head) }
+        guard let branch = self.cuts.lastIndex(where: { $0.epoch == epoch }) else { return 0 }
+        // The last branch can be shorter than what its readers saw: the next one begins with the next event.
+        guard branch + 1 < self.cuts.count else { return min(cursor.seq, self.head) }
         return min(cursor.seq, self.cuts[branch + 1].firstSeq - 1)
     }
 }

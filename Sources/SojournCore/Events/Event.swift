@@ -4,6 +4,8 @@ public struct Event: Sendable, Hashable {
     public let epoch: String
     /// Its place in the log; nil for ephemeral events.
     public let seq: Int?
+    /// Its number among the deltas of its session; nil for all other events.
+    public let delta: Int?
     /// When it was appended, in Redis time.
     public let at: Instant
     /// One of ``EventType``, or a name that a newer version knows.
@@ -29,8 +31,13 @@ public struct Event: Sendable, Hashable {
             guard let number = head.number() else { return nil }
             seq = number
         }
+        var delta: Int?
+        if seq == nil, head.skip(#","delta":"#) {
+            guard let number = head.number() else { return nil }
+            delta = number
+        }
         if head.skip(#","doorbell":true"#) {
-            guard seq != nil else { return nil }
+            guard seq != nil || delta != nil else { return nil }
             (self.at, self.type, self.isDoorbell) = (Instant(milliseconds: 0), "", true)
         } else {
             guard head.skip(#","at":"#), let at = head.number(), head.skip(#","type":""#), let type = head.word() else {
@@ -40,6 +47,7 @@ public struct Event: Sendable, Hashable {
         }
         self.epoch = epoch
         self.seq = seq
+        self.delta = delta
         self.bytes = bytes
     }
 

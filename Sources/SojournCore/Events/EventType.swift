@@ -24,6 +24,8 @@ public enum EventType {
     public static let agentToolUse = "agent.tool_use"
     /// What a tool gave back.
     public static let agentToolResult = "agent.tool_result"
+    /// Ephemeral: what was added to a message of the agent that is being written.
+    public static let agentMessageDelta = "agent.message.delta"
     /// Ephemeral, made by the node for one stream.
     public static let streamReady = "stream.ready"
     /// Ephemeral: what lies between two cursors cannot be given.

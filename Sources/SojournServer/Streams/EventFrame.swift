@@ -13,9 +13,9 @@ enum EventFrame {
 
     /// The frame of a live event; made once for all readers of the usual dialect.
     static func bytes(of live: LiveEvent, dialect: Dialect) -> [UInt8] {
-        if dialect == .eliza, let frame = Self.eliza(live.event) { return frame }
+        if dialect == .eliza, let frame = Self.eliza(live) { return frame }
         if let frame = live.serverSentEvent { return frame }
-        let frame = Self.bytes(of: live.event, id: live.event.cursor)
+        let frame = Self.bytes(of: live.event, id: live.cursor)
         live.serverSentEvent = frame
         return frame
     }
@@ -43,22 +43,23 @@ enum EventFrame {
     /// One newline only: a blank line would make some clients see an empty event.
     static let heartbeat = Array(": hb\n".utf8)
 
-    private static func eliza(_ event: Event) -> [UInt8]? {
+    private static func eliza(_ live: LiveEvent) -> [UInt8]? {
+        let event = live.event
         guard let json = try? event.json(), let data = json["data"] else { return nil }
         let session = json["sessionId"] ?? .null
         switch event.type {
         case EventType.sessionExpiring:
             let minutes = ((data["timeRemaining"]?.int ?? 0) + 59_999) / 60_000
             return Self.bytes(
-                name: "sessionExpirationWarning", id: event.cursor,
+                name: "sessionExpirationWarning", id: live.cursor,
                 data: JSON.object(["sessionId": session, "minutesRemaining": JSON(minutes)]).bytes)
         case EventType.sessionExpired:
             return Self.bytes(
-                name: "sessionExpired", id: event.cursor,
+                name: "sessionExpired", id: live.cursor,
                 data: JSON.object(["sessionId": session, "expiredAt": data["expiredAt"] ?? .null]).bytes)
         case EventType.sessionRenewed:
             return Self.bytes(
-                name: "sessionRenewed", id: event.cursor,
+                name: "sessionRenewed", id: live.cursor,
                 data: JSON.object([
                     "sessionId": session, "expiresAt": data["expiresAt"] ?? .null,
                     "renewalCount": data["renewalCount"] ?? .null,

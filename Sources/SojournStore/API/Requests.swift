@@ -51,6 +51,8 @@ public enum MessageAuthor: String, Sendable {
 
 /// A message to be appended.
 public struct MessageDraft: Sendable {
+    /// Its id; nil makes one. An agent's message takes the id under which its deltas were published.
+    public var id: String?
     /// Who says it; a user message is always the session's user's.
     public var author: MessageAuthor
     /// What is said.
@@ -64,9 +66,10 @@ public struct MessageDraft: Sendable {
 
     /// A draft.
     public init(
-        author: MessageAuthor = .user, authorID: String, content: String, attachments: JSON? = nil,
+        id: String? = nil, author: MessageAuthor = .user, authorID: String, content: String, attachments: JSON? = nil,
         metadata: JSONObject? = nil
     ) {
+        self.id = id
         self.author = author
         self.authorID = authorID
         self.content = content

@@ -36,7 +36,7 @@ extension Archivist {
         var unexplained: [String] = []
         for leftover in leftovers {
             let id = leftover.header.id
-            let settlement = await self.settlement(of: id, token: leftover.token)
+            guard let settlement = await self.settlement(of: id, token: leftover.token) else { return }
             if settlement.outcome == .discarded, await self.isUnknown(id) {
                 // Redis has neither the session nor its tombstone: this may be the only copy.
                 unexplained.append(id)

@@ -51,7 +51,7 @@ final class Archivist {
         }
     }
 
-    /// Finishes the batch that is under way and what is claimed.
+    /// Finishes the batch that is under way and what is claimed, as far as Redis answers.
     func stop() async {
         self.isRunning = false
         while self.isWorking || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
@@ -146,7 +146,9 @@ final class Archivist {
                 }
             }
             await self.shard.concurrently(acknowledged) { transcript in
-                settlements.append(await self.settlement(of: transcript.header.id, token: transcript.token))
+                if let settlement = await self.settlement(of: transcript.header.id, token: transcript.token) {
+                    settlements.append(settlement)
+                }
             }
             let settled = try await self.archive.settle(settlements)
             self.archived += settled.count { $0 == .committed }
@@ -157,7 +159,9 @@ final class Archivist {
     }
 
     /// Asks Redis for a hand-over's outcome until it answers; asking again is harmless.
-    func settlement(of text: String, token: HandoverToken) async -> Settlement {
+    ///
+    /// - Returns: nil when it does not answer and this archivist is to stop: the next start settles it.
+    func settlement(of text: String, token: HandoverToken) async -> Settlement? {
         guard let id = self.shard.keyspace.sessionID(text) else {
             return Settlement(id: text, token: token, outcome: .discarded)
         }
@@ -165,6 +169,7 @@ final class Archivist {
             if let accepted = await self.acknowledge(id, token: token) {
                 return Settlement(id: text, token: token, outcome: accepted ? .committed : .discarded)
             }
+            guard self.isRunning else { return nil }
             await self.shard.loop.sleep(milliseconds: 200)
         }
     }

@@ -19,7 +19,7 @@ extension Feed {
         var delay = 50
         while !subscription.isOver, self.topics[topic.id] === topic, let reader = subscription.reader, reader.isReady {
             let from = subscription.position + 1
-            switch await self.reader(topic.id, from) {
+            switch await self.reader(topic.id, from, subscription.delta) {
             case .failure(let error) where error.code == .storeUnavailable || error.code == .internalError:
                 await self.loop.sleep(milliseconds: delay)
                 delay = min(delay * 2, 1000)
@@ -43,6 +43,11 @@ extension Feed {
             reader.gap(missing, resumeAt: Cursor(epoch: stretch.epoch, seq: shared))
             return false
         }
+        if let epoch = subscription.epoch, epoch != stretch.epoch, subscription.delta > 0 {
+            // What it has of a message counts in another branch: it gets the message from its start.
+            (subscription.epoch, subscription.delta) = (stretch.epoch, 0)
+            return false
+        }
         subscription.epoch = stretch.epoch
         if stretch.oldest > subscription.position + 1 {
             let missing = (subscription.position + 1)...(stretch.oldest - 1)
@@ -54,6 +59,11 @@ extension Feed {
             guard reader.isReady, !subscription.isOver else { return false }
             self.give(LiveEvent(event), to: subscription, topic)
         }
+        for event in stretch.deltas {
+            guard reader.isReady, !subscription.isOver else { return false }
+            let cursor = Cursor(epoch: stretch.epoch, seq: subscription.position, delta: event.delta)
+            self.give(LiveEvent(event, cursor: cursor), to: subscription, topic)
+        }
         guard subscription.position >= stretch.history.head else { return false }
         if stretch.state == .closed {
             self.finish(subscription, .closed)
@@ -61,8 +71,17 @@ extension Feed {
         }
         // The topic may have passed on what this stretch does not have yet, and the other way round: it is joined
         // when it is at least as far, and `give` leaves out what it has.
+        if topic.state == .live, topic.lastDelta > max(subscription.delta, stretch.lastDelta),
+            !subscription.hasTriedDeltas
+        {
+            // A delta overtook this answer, or Redis lost it: ask once more.
+            subscription.hasTriedDeltas = true
+            return false
+        }
         guard topic.state == .live, let last = topic.last, subscription.position >= last.seq else {
-            if topic.state == .live, topic.last == nil { self.settle(topic) }
+            // A topic that is further than the log: it was overtaken by an event, or Redis lost what was passed on.
+            let isBeyond = topic.last.map { !stretch.history.honours($0) } ?? true
+            if topic.state == .live, isBeyond { self.settle(topic) }
             if topic.state != .live {
                 // The repair goes on with whoever is not joined when it is done.
                 self.sayCaughtUp(subscription, stretch.epoch)
@@ -70,6 +89,8 @@ extension Feed {
             }
             return false
         }
+        subscription.delta = max(subscription.delta, stretch.lastDelta)
+        subscription.hasTriedDeltas = false
         subscription.isJoined = true
         self.sayCaughtUp(subscription, stretch.epoch)
         return true
@@ -91,8 +112,19 @@ extension Feed {
                 subscription.isJoined = false
                 return
             }
+            if subscription.epoch != live.event.epoch { subscription.delta = 0 }
             subscription.position = seq
             subscription.epoch = live.event.epoch
+        } else if let delta = live.event.delta {
+            if subscription.epoch != live.event.epoch {
+                (subscription.epoch, subscription.delta) = (live.event.epoch, 0)
+            }
+            guard delta > subscription.delta else { return }
+            guard reader.isReady else {
+                subscription.isJoined = false
+                return
+            }
+            subscription.delta = delta
         } else if !reader.isReady {
             return
         }

@@ -14,8 +14,8 @@ package final class Feed {
     let log: Log
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
-    /// Reads a log from a seq on.
-    var reader: (SessionID, Int) async -> Result<LogStretch, StoreError> = { id, _ in
+    /// Reads a log from a seq on, and the deltas after a number once the head is reached.
+    var reader: (SessionID, _ from: Int, _ deltasAfter: Int) async -> Result<LogStretch, StoreError> = { id, _, _ in
         .failure(.sessionNotFound(id.text))
     }
     /// The channel of a session.
@@ -106,7 +106,7 @@ package final class Feed {
             return
         }
         switch topic.arrival(of: event) {
-        case .pass: self.pass(LiveEvent(event), topic)
+        case .pass: self.pass(event, topic)
         case .ignore: break
         case .repair: self.settle(topic)
         }
@@ -115,11 +115,13 @@ package final class Feed {
     /// The newest seq of a session, learnt in passing (a heartbeat's answer): a lost last event is noticed for free.
     func observe(_ id: SessionID, head: Int) {
         guard let topic = self.topics[id], topic.state == .live, let last = topic.last, head != last.seq else { return }
-        // The event may be on its way: give the channel a moment before asking the log.
+        // More than was passed on: the event may be on its way, so give the channel a moment. Less: an event may
+        // have overtaken this answer; if nothing else comes, Redis may have lost what was passed on.
         self.loop.spawn { [weak self] in
             guard let self else { return }
             await self.loop.sleep(milliseconds: 100)
-            if let last = topic.last, head > last.seq || head < last.seq { self.settle(topic) }
+            guard let now = topic.last else { return }
+            if head > now.seq || (head < last.seq && now == last) { self.settle(topic) }
         }
     }
 
@@ -130,12 +132,20 @@ package final class Feed {
         }
     }
 
-    func pass(_ live: LiveEvent, _ topic: Topic) {
-        if let cursor = live.event.cursor { topic.last = cursor }
+    func pass(_ event: Event, _ topic: Topic) {
+        if let cursor = event.cursor { topic.last = cursor }
+        if let delta = event.delta { (topic.lastDelta, topic.isWriting) = (delta, true) }
+        if event.type == EventType.agentMessage { topic.isWriting = false }
+        // While a message is being written a cursor says how much of it a reader has.
+        let isPlace = event.seq != nil || event.delta != nil
+        let cursor = topic.last.map {
+            Cursor(epoch: $0.epoch, seq: $0.seq, delta: topic.isWriting ? topic.lastDelta : nil)
+        }
+        let live = LiveEvent(event, cursor: isPlace ? cursor : nil)
         for subscription in topic.subscriptions.values where subscription.isJoined {
             self.give(live, to: subscription, topic)
         }
-        if EventType.closing.contains(live.event.type) {
+        if EventType.closing.contains(event.type) {
             topic.isClosed = true
             for subscription in topic.subscriptions.values where subscription.isJoined {
                 self.finish(subscription, .closed)
@@ -161,7 +171,7 @@ package final class Feed {
             topic.isDirty = false
             let from = topic.last.map { $0.seq + 1 } ?? Int.max
             self.repairs += topic.last == nil ? 0 : 1
-            switch await self.reader(topic.id, from) {
+            switch await self.reader(topic.id, from, topic.lastDelta) {
             case .success(let stretch): self.apply(stretch, to: topic)
             case .failure(let error) where error.code == .storeUnavailable || error.code == .internalError:
                 // Nothing is known; the readers wait, and the log is asked again.
@@ -180,18 +190,21 @@ package final class Feed {
         guard let last = topic.last else {
             topic.last = Cursor(epoch: stretch.epoch, seq: stretch.history.head)
             topic.isClosed = stretch.state == .closed
+            topic.lastDelta = stretch.lastDelta
             return
         }
         let shared = stretch.history.commonPrefix(with: last)
         if shared < last.seq {
             // Redis lost events that were delivered already: whoever has them is told, the others go on.
             topic.last = Cursor(epoch: stretch.epoch, seq: shared)
-            for subscription in topic.subscriptions.values where subscription.isJoined {
-                if subscription.position > shared { subscription.isJoined = false }
-            }
             topic.isDirty = true
-            return
         }
+        // A reader may be further than its topic; then its own cursor says what it shares with this log.
+        for subscription in topic.subscriptions.values where subscription.isJoined {
+            let cursor = Cursor(epoch: subscription.epoch, seq: subscription.position)
+            if !stretch.history.honours(cursor) { subscription.isJoined = false }
+        }
+        guard shared == last.seq else { return }
         topic.last = Cursor(epoch: stretch.epoch, seq: last.seq)
         guard stretch.oldest <= last.seq + 1 else {
             // The window has moved on; each reader finds its own way.
@@ -199,8 +212,18 @@ package final class Feed {
             for subscription in topic.subscriptions.values { subscription.isJoined = false }
             return
         }
-        for event in stretch.events { self.pass(LiveEvent(event), topic) }
-        if let passed = topic.last, passed.seq < stretch.history.head { topic.isDirty = true }
+        if last.epoch != stretch.epoch {
+            // Deltas are numbered anew where Redis lost some; whoever has a part of a message gets it from its start.
+            if topic.isWriting { for subscription in topic.subscriptions.values { subscription.isJoined = false } }
+            (topic.lastDelta, topic.isWriting) = (stretch.lastDelta, false)
+        }
+        for event in stretch.events { self.pass(event, topic) }
+        if let passed = topic.last, passed.seq < stretch.history.head {
+            topic.isDirty = true
+            return
+        }
+        for event in stretch.deltas where (event.delta ?? 0) > topic.lastDelta { self.pass(event, topic) }
+        topic.lastDelta = max(topic.lastDelta, stretch.lastDelta)
     }
 
     /// Redis has nothing of the session any more: it was archived or deleted.

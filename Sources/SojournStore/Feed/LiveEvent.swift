@@ -4,13 +4,18 @@ package import SojournCore
 package final class LiveEvent {
     /// The event.
     package let event: Event
+    /// Where a reader that has it stands; nil for what cannot be resumed from.
+    package let cursor: Cursor?
     /// The frame for Server-Sent Events, once somebody made it.
     package var serverSentEvent: [UInt8]?
     /// The frame for WebSockets, once somebody made it.
     package var webSocketFrame: [UInt8]?
 
     /// An event that nobody has encoded yet.
-    package init(_ event: Event) { self.event = event }
+    package init(_ event: Event, cursor: Cursor? = nil) {
+        self.event = event
+        self.cursor = cursor ?? event.cursor
+    }
 }
 
 /// A reader of one session's live events. Loop-confined; the feed calls it on its loop.
@@ -42,6 +47,10 @@ package final class Subscription {
     /// The last event it was given; in the branch `epoch`.
     var position: Int
     var epoch: String?
+    /// The number of the last delta it was given, in the branch `epoch`.
+    var delta: Int
+    /// Whether it was asked once more for deltas that its topic had and the log did not.
+    var hasTriedDeltas = false
     /// Whether it gets events as they come; else it is being fed from the log, or waits.
     var isJoined = false
     var isReading = false
@@ -53,5 +62,6 @@ package final class Subscription {
         self.reader = reader
         self.position = cursor.seq
         self.epoch = cursor.epoch
+        self.delta = cursor.delta ?? 0
     }
 }

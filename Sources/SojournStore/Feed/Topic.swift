@@ -20,6 +20,10 @@ final class Topic {
     var subscriptions: [ObjectIdentifier: Subscription] = [:]
     /// The newest event that was passed on, once the log was read for the first time.
     var last: Cursor?
+    /// The number of the newest delta that was passed on.
+    var lastDelta = 0
+    /// Whether a message is being written whose deltas were passed on.
+    var isWriting = false
     /// Whether the log must be read again after the present repair.
     var isDirty = false
     /// Whether the event after which nothing comes was passed on.
@@ -38,6 +42,11 @@ final class Topic {
 
     /// Decides by seq and epoch: the next one is passed on, an old one ignored, anything else settled from the log.
     func arrival(of event: Event) -> Arrival {
+        if let delta = event.delta {
+            guard self.state == .live, let last, event.epoch == last.epoch else { return .repair }
+            if delta <= self.lastDelta { return .ignore }
+            return delta == self.lastDelta + 1 && !event.isDoorbell ? .pass : .repair
+        }
         guard let seq = event.seq else { return .pass }
         guard self.state == .live, let last else { return .repair }
         if event.epoch == last.epoch, seq <= last.seq { return .ignore }

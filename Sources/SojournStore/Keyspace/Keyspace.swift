@@ -54,6 +54,7 @@ struct SessionKeys {
     var session: String { self.prefix + "s:" + self.id }
     var blob: String { self.prefix + "b:" + self.id }
     var log: String { self.prefix + "l:" + self.id }
+    var deltas: String { self.prefix + "d:" + self.id }
     var tombstone: String { self.prefix + "t:" + self.id }
     var channel: String { self.prefix + "ch:" + self.id }
     var clock: String { self.prefix + "clk" }

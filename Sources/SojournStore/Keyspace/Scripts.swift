@@ -4,10 +4,11 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// One key, then four a session.
+    /// Two keys, then four a session.
     let touch: Script
     let patch: Script
     let append: Script
+    let delta: Script
     let page: Script
     let end: Script
     let tick: Script
@@ -28,11 +29,12 @@ struct Scripts: Sendable {
         }
         self.create = script("create", 11)
         self.read = script("read", 4)
-        self.touch = script("touch", 5)
+        self.touch = script("touch", 6)
         self.patch = script("patch", 6)
-        self.append = script("append", 4)
-        self.page = script("page", 4)
-        self.end = script("end", 12)
+        self.append = script("append", 6)
+        self.delta = script("delta", 4)
+        self.page = script("page", 5)
+        self.end = script("end", 13)
         self.tick = script("tick", 2)
         self.fire = script("fire", 5)
         self.waiting = script("waiting", 1)
@@ -47,7 +49,8 @@ struct Scripts: Sendable {
 
     var all: [Script] {
         [
-            self.create, self.read, self.touch, self.patch, self.append, self.page, self.end, self.tick, self.fire,
+            self.create, self.read, self.touch, self.patch, self.append, self.delta, self.page, self.end, self.tick,
+            self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
         ]
     }

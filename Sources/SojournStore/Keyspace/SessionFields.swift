@@ -7,6 +7,7 @@ import SojournRedis
 ///     c created  b base  t timeout  w warning  m max duration  r auto-renewal  x deadline warned of
 ///     y lease end  z interaction deadline  n renewals  l last activity  o messages
 ///     q head  e epoch  g first 16 digits of the replication id  k0..k7 the last branches
+///     dn number of the newest delta  dm message being written  di its deltas  dp its pieces
 ///     s reason of the end  f when it ended  co, ct, cr archivist and its token
 ///
 /// Unknown fields are ignored: a newer minor version may have written them.

@@ -16,6 +16,10 @@ struct LogStretch {
     let oldest: Int
     let epoch: String
     let events: [Event]
+    /// The number of the newest delta.
+    let lastDelta: Int
+    /// The deltas of the message being written that were asked for.
+    let deltas: [Event]
     let asOf: Instant
 }
 
@@ -27,14 +31,16 @@ extension StoreShard {
     ///
     /// - Returns: at most ``stretch`` events, fewer when they are large; one at least when there is one.
     func stretch(
-        _ id: SessionID, from: Int, to: Int = .max, limit: Int = stretch, newestFirst: Bool = false
+        _ id: SessionID, from: Int, to: Int = .max, limit: Int = stretch, newestFirst: Bool = false,
+        deltasAfter: Int? = nil
     ) async throws(StoreError) -> Result<LogStretch, StoreError> {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
-            self.scripts.page, keys: [keys.session, keys.clock, keys.log, keys.tombstone],
+            self.scripts.page, keys: [keys.session, keys.clock, keys.log, keys.tombstone, keys.deltas],
             args: [
                 .integer(max(1, from)), .integer(min(to, 1 << 50)), .integer(min(limit, Self.stretch)),
                 .integer(newestFirst ? 1 : 0),
+                .string(deltasAfter.map { String($0) } ?? ""),
             ])
         guard let state = answer.first?.int, answer.count >= 2 else { throw self.malformed("page") }
         let now = self.note(answer[1])
@@ -42,21 +48,23 @@ extension StoreShard {
             let fields = SessionFields(flat: answer.dropFirst(2).first?.array ?? [])
             return .failure(self.gone(id, Tombstone(fields).map(Reading.tombstone) ?? .nothing))
         }
-        guard answer.count == 7, let head = answer[2].int, let oldest = answer[3].int, let epoch = answer[4].string,
-            let cuts = answer[5].array, let raw = answer[6].array
+        guard answer.count == 9, let head = answer[2].int, let oldest = answer[3].int, let epoch = answer[4].string,
+            let cuts = answer[5].array, let raw = answer[6].array,
+            let lastDelta = answer[7].int, let deltas = answer[8].array
         else { throw self.malformed("page") }
         let events = raw.compactMap { $0.bytes.flatMap(Event.init(bytes:)) }
         guard events.count == raw.count else { throw self.malformed("page") }
         return .success(
             LogStretch(
                 state: state, history: EpochHistory(cuts: Self.cuts(cuts), head: head), oldest: oldest, epoch: epoch,
-                events: events, asOf: now))
+                events: events, lastDelta: lastDelta,
+                deltas: deltas.compactMap { $0.bytes.flatMap(Event.init(bytes:)) }, asOf: now))
     }
 
     /// What a live feed needs of a log; nil when Redis has nothing of the session any more or cannot be asked.
-    func logStretch(_ id: SessionID, from: Int) async -> Result<LogStretch, StoreError> {
+    func logStretch(_ id: SessionID, from: Int, deltasAfter: Int) async -> Result<LogStretch, StoreError> {
         do {
-            return try await self.stretch(id, from: from)
+            return try await self.stretch(id, from: from, deltasAfter: deltasAfter)
         } catch {
             return .failure(error)
         }

@@ -62,8 +62,8 @@ struct MessagePager {
         let forward = self.before == nil && self.after != nil
         var from = 1
         var to = Int.max
-        if case .seq(let seq)? = self.after { from = max(1, seq + 1) }
-        if case .seq(let seq)? = self.before { to = seq - 1 }
+        if case .seq(let seq)? = self.after { from = max(0, min(seq, .max - 1)) + 1 }
+        if case .seq(let seq)? = self.before { to = max(seq, 1) - 1 }
         var messages: [Message] = []
         while from <= to, messages.count <= self.limit {
             let page = try await source.read(from: from, to: to, newestFirst: !forward)
@@ -96,8 +96,8 @@ struct EventPager {
 
     func page(of source: some LogSource) async throws(StoreError) -> EventPage {
         let backward = self.before != nil && self.after == nil
-        var from = max(0, self.after ?? 0) + 1
-        var to = self.before.map { $0 - 1 } ?? Int.max
+        var from = max(0, min(self.after ?? 0, .max - 1)) + 1
+        var to = self.before.map { max($0, 1) - 1 } ?? Int.max
         var events: [Event] = []
         var log: LogPage?
         repeat {

@@ -49,7 +49,7 @@ extension StoreShard {
                 batch.append(entry)
                 looked += 1
             }
-            let read = await self.read(entries: batch)
+            let read = try await self.read(entries: batch)
             for (entry, session) in zip(batch, read) {
                 last = entry
                 if let session, filter.admits(session) { sessions.append(session) }
@@ -83,14 +83,19 @@ extension StoreShard {
         return merge
     }
 
-    private func read(entries: [IndexEntry]) async -> [Session?] {
+    /// The sessions that are still live; nil for the others.
+    private func read(entries: [IndexEntry]) async throws(StoreError) -> [Session?] {
         var sessions = [Session?](repeating: nil, count: entries.count)
+        var failure: StoreError?
         await self.concurrently(entries.indices) { place in
-            if let id = self.keyspace.sessionID(entries[place].id), case .live(let session)? = try? await self.read(id)
-            {
-                sessions[place] = session
+            guard let id = self.keyspace.sessionID(entries[place].id) else { return }
+            do throws(StoreError) {
+                if case .live(let session) = try await self.read(id) { sessions[place] = session }
+            } catch {
+                failure = error
             }
         }
+        if let failure { throw failure }
         return sessions
     }
 

@@ -7,7 +7,7 @@ extension StoreShard {
     /// Two messages that this shard sends to one session are appended in the order of the calls.
     /// - Throws: `SESSION_EXPIRED`, `SESSION_NOT_FOUND`, `SESSION_ARCHIVED`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
     package func send(_ draft: MessageDraft, to id: SessionID) async throws(StoreError) -> SentMessage {
-        let messageID = SessionID(at: self.clock.now, partition: id.partition).text
+        let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         var data: JSONObject = [
             "id": .string(messageID), "content": .string(draft.content), "authorId": .string(draft.authorID),
         ]
@@ -16,7 +16,7 @@ extension StoreShard {
         let body = Event.body(type: draft.author.eventType, sessionID: id, data: JSON.object(data).bytes)
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
-            self.scripts.append, keys: [keys.session, keys.clock, keys.log, keys.channel],
+            self.scripts.append, keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas],
             args: [.string(id.text), self.replid, .integer(1), .bytes(body)], order: id.text)
         guard answer.first?.int == 1 else { throw try await self.gone(id) }
         guard answer.count == 8, let epoch = answer[2].string, let seq = answer[3].int, let deadline = answer[4].int,

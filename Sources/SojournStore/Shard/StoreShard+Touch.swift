@@ -22,7 +22,7 @@ extension StoreShard {
     private func touch(_ id: SessionID, cause: String) async throws(StoreError) -> (session: Session, extended: Bool) {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
-            self.scripts.touch, keys: [keys.clock, keys.session, keys.log, keys.channel, keys.blob],
+            self.scripts.touch, keys: [keys.clock, keys.due, keys.session, keys.log, keys.channel, keys.blob],
             args: [.string(cause), self.replid, .integer(1), .string(id.text)], timed: true)
         guard let one = answer.dropFirst().first?.array, let state = one.first?.int else {
             throw self.malformed("touch")
@@ -64,7 +64,8 @@ extension StoreShard {
     }
 
     private func heartbeat(group: [(place: Int, id: SessionID)]) async -> [(Int, HeartbeatOutcome)] {
-        var keys = [self.keyspace.clock(group[0].id.partition)]
+        let partition = group[0].id.partition
+        var keys = [self.keyspace.clock(partition), self.keyspace.due(partition)]
         for (_, id) in group {
             let one = self.keyspace.keys(of: id)
             keys += [one.session, one.log, one.channel, one.blob]

@@ -43,7 +43,9 @@ package final class StoreShard {
         let subscriber = RedisSubscriber(
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
-        self.feed.reader = { [unowned self] id, from in await self.logStretch(id, from: from) }
+        self.feed.reader = { [unowned self] id, from, delta in
+            await self.logStretch(id, from: from, deltasAfter: delta)
+        }
         self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
     }
 

@@ -1,0 +1,47 @@
+#!lua
+-- Publishes what was added to a message that is being written, and keeps it for those who join before it is done.
+-- KEYS[1] session   KEYS[2] clock   KEYS[3] deltas   KEYS[4] channel
+-- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] id of the message   ARGV[4] id of the turn or ""
+-- ARGV[5] life of the deltas in ms   ARGV[6] how many of them are kept
+-- ARGV[7] the sender's number of its first piece, from 0, or ""   ARGV[8] the piece as JSON text without quotes, ...
+-- Returns {1, now, epoch, head, number of the delta, pieces of the message so far}; {0} nothing there;
+--   {2} past its deadline; {3} closed; {7, pieces so far} pieces before these are missing
+--- @include "clock"
+--- @include "deadline"
+--- @include "expired"
+--- @include "branch"
+local s, clk, deltas, channel = unpack(KEYS)
+local id, replid, message, turn, life, keep = unpack(ARGV, 1, 6)
+local raw, now = clock(clk)
+local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp')
+if not h[1] then return {0} end
+if h[7] then return {3} end
+local x, cap = deadline(h[1], h[2], h[3], h[4], h[5], h[6])
+if expired(clk, raw, now, x, cap) then return {2} end
+local number, index, pieces = tonumber(h[11]) or 0, tonumber(h[13]) or 0, tonumber(h[14]) or 0
+if h[12] ~= message then
+  redis.call('DEL', deltas)
+  index, pieces = 0, 0
+end
+local text = {}
+for i = 7, #ARGV, 2 do
+  local at = tonumber(ARGV[i]) or pieces
+  if at > pieces then return {7, pieces} end
+  if at == pieces then
+    text[#text + 1] = ARGV[i + 1]
+    pieces = pieces + 1
+  end
+end
+local epoch = branch(s, replid, h[8], h[9], h[10])
+if #text > 0 then
+  number = number + 1
+  local head = '{"v":1,"epoch":"' .. epoch .. '","delta":' .. number
+  local event = head .. ',"at":' .. string.format('%.0f', now) .. ',"type":"agent.message.delta","sessionId":"' .. id ..
+    (turn ~= '' and '","turnId":"' .. turn or '') .. '","data":{"messageId":"' .. message .. '","index":' .. index ..
+    ',"text":"' .. table.concat(text) .. '"}}'
+  if redis.call('RPUSH', deltas, event) > tonumber(keep) then redis.call('LPOP', deltas) end
+  redis.call('PEXPIRE', deltas, life)
+  redis.call('HSET', s, 'dn', number, 'dm', message, 'di', index + 1, 'dp', pieces)
+  redis.call('SPUBLISH', channel, #event <= 8192 and event or head .. ',"doorbell":true}')
+end
+return {1, now, epoch, tonumber(h[10]), number, pieces}
