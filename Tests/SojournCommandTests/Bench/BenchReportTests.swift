@@ -1,4 +1,5 @@
 import SojournCore
+import SojournLoop
 import Testing
 
 @testable import SojournCommand
@@ -18,7 +19,9 @@ import Testing
         #expect(json["fault"] == "1 lost")
     }
 
-    @Test(arguments: [(0.0, "0"), (1.5, "1.50"), (-2.25, "-2.25"), (0.004, "0"), (12, "12"), (.nan, "0"), (9.999, "10")])
+    @Test(arguments: [
+        (0.0, "0"), (1.5, "1.50"), (-2.25, "-2.25"), (0.004, "0"), (12, "12"), (.nan, "0"), (9.999, "10"),
+    ])
     func `figures are JSON numbers with at most two decimals`(value: Double, text: String) throws {
         #expect(BenchReport.text(value) == text)
         #expect(try JSON.parse(text) == .number(text))

@@ -33,6 +33,7 @@ struct LatencyHistogram {
 
     private static func upperEnd(of place: Int) -> Int {
         let shift = max(0, place >> Self.bits - 1)
-        return (place - shift << Self.bits + 1) << shift - 1
+        // The last class ends at Int.max, and what follows it does not exist.
+        return (place - shift << Self.bits + 1) << shift &- 1
     }
 }
