@@ -1,6 +1,8 @@
 /// Encodes commands as RESP arrays of bulk strings, one after the other in one buffer.
 struct RESPWriter {
     private(set) var bytes: [UInt8] = []
+    /// What `replicationID` stands for.
+    var replicationID = ""
 
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
@@ -34,6 +36,7 @@ struct RESPWriter {
             self.bytes += bytes
             self.endLine()
         case .integer(let number): self.append(String(number))
+        case .replicationID: self.append(self.replicationID)
         }
     }
 

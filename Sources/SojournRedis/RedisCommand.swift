@@ -8,6 +8,9 @@ public enum RedisArgument: Sendable, Hashable, ExpressibleByStringLiteral, Expre
     case bytes([UInt8])
     /// A number, sent as decimal digits.
     case integer(Int)
+    /// The first 16 digits of the server's `master_replid`, as it is known when the command leaves: a command that
+    /// waited for a server to come back must not carry the id of the one that is gone.
+    case replicationID
 
     /// Text.
     public init(stringLiteral value: String) { self = .string(value) }

@@ -156,6 +156,7 @@ public final class RedisConnection {
         let leaving = self.pipeline.takeSendable(now: EventLoop.now)
         guard !leaving.isEmpty else { return }
         self.writer.removeAll()
+        self.writer.replicationID = String((self.replid ?? "").prefix(16))
         for command in leaving { self.writer.append(command.payload, asEval: command.asEval) }
         self.link.write(self.writer.bytes)
     }

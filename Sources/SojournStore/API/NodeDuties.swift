@@ -5,7 +5,7 @@ import SojournLoop
 /// Loop-confined; one a node.
 package final class NodeDuties {
     private let shard: StoreShard
-    private let nodes: Registry
+    let nodes: Registry
     let sweeper: Sweeper
     private let archivists: Registry?
     let archivist: Archivist?

@@ -23,7 +23,7 @@ extension StoreShard {
     }
 
     /// The first 16 digits of the replication id, by which the scripts notice a failover.
-    var replid: RedisArgument { .string(String((self.redis.replid ?? "").prefix(16))) }
+    var replid: RedisArgument { .replicationID }
 
     /// Keeps the clock right with the time in an answer.
     @discardableResult

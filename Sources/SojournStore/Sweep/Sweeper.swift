@@ -74,9 +74,10 @@ final class Sweeper {
     }
 
     private func look(at partition: Int) async {
+        var looked = ServerClock.monotonic()
         var wait = Self.longestWait
         defer {
-            self.nextLook[partition] = ServerClock.monotonic() + wait
+            self.nextLook[partition] = looked + wait
             self.isLooking[partition] = false
             self.underWay -= 1
             if self.isRunning { self.rearm(self.nextLook[partition]) }
@@ -91,15 +92,17 @@ final class Sweeper {
                     .integer(Self.perLook),
                 ], timed: true), answer.count == 4
         else { return }
+        looked = ServerClock.monotonic()
         if let gap = answer[3].int, gap != 0 { self.tellOutage(partition, gap: gap) }
         let ids = (answer[2].array ?? []).compactMap { $0.string.flatMap { SessionID($0) } }
-        await self.shard.concurrently(ids) { await self.fire($0) }
-        if ids.count == Self.perLook {
-            wait = 0
-        } else if let next = answer[1].int, next >= 0 {
-            // At least a few ms, so that timers that are dense in time are taken together.
-            wait = min(Self.longestWait, max(5, Int64(next)))
+        // A timer that came up early is armed anew, maybe for an instant before all that the look has seen.
+        var next = answer[1].int.flatMap { $0 >= 0 ? Int64($0) : nil } ?? Self.longestWait
+        let now = Int64(answer[0].int ?? 0)
+        await self.shard.concurrently(ids) {
+            if let armed = await self.fire($0) { next = min(next, armed - now) }
         }
+        // At least a few ms, so that timers that are dense in time are taken together.
+        wait = ids.count == Self.perLook ? 0 : min(Self.longestWait, max(5, next))
     }
 
     private func rearm(_ at: Int64) {
@@ -116,7 +119,8 @@ final class Sweeper {
         return max(0, earliest - now)
     }
 
-    private func fire(_ id: SessionID) async {
+    /// - Returns: when the session's timer is armed for, if it is not over.
+    private func fire(_ id: SessionID) async -> Int64? {
         let shard = self.shard
         let keys = shard.keyspace.keys(of: id)
         do {
@@ -124,13 +128,16 @@ final class Sweeper {
                 shard.scripts.fire, keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel],
                 args: [.string(id.text), shard.replid])
             switch answer.first?.int {
-            case 2: self.warned += 1
+            case 1: return answer.dropFirst().first?.int.map(Int64.init)
+            case 2:
+                self.warned += 1
+                return answer.dropFirst().first?.int.map(Int64.init)
             case 3:
                 guard answer.count == 4 else { throw shard.malformed("fire") }
                 guard
                     let ended = try await shard.end(
                         id, reason: .expired, identity: answer[2].bytes, keyHash: answer[3].bytes, claiming: true)
-                else { return }
+                else { return nil }
                 self.expired += 1
                 if ended.claim != nil { self.onClaimed(ended) }
             default: break
@@ -140,6 +147,7 @@ final class Sweeper {
             shard.log(
                 .debug, "a timer could not be fired; it is tried again", ["session.id": id.text, "error": "\(error)"])
         }
+        return nil
     }
 
     private var toldOutage: Int64 = 0

@@ -1,0 +1,75 @@
+import Foundation
+import SojournCore
+import SojournTesting
+
+/// Law 7: every Redis key has a TTL or a live owner. The keys of a session are owned by its entry in `due` or `arc`.
+///
+/// Call it when nothing writes: it reads key by key.
+struct KeyspaceWalk {
+    private let redis: RawRedis
+    private let namespace: String
+    private var owned: [String: Set<String>] = [:]
+
+    /// Walks over every key of a namespace and returns a sentence for each that nobody owns.
+    static func violations(in redis: RawRedis, namespace: String = "sj") throws -> [String] {
+        var walk = KeyspaceWalk(redis: redis, namespace: namespace)
+        return try walk.walk()
+    }
+
+    private init(redis: RawRedis, namespace: String) {
+        self.redis = redis
+        self.namespace = namespace
+    }
+
+    private mutating func walk() throws -> [String] {
+        var found: Set<String> = []
+        var cursor = "0"
+        repeat {
+            let reply = try self.redis.send("SCAN", cursor, "MATCH", "\(self.namespace):*", "COUNT", "1000").array
+            cursor = reply.first?.string ?? "0"
+            found.formUnion(reply.last?.array.compactMap(\.string) ?? [])
+        } while cursor != "0"
+        return try found.sorted().compactMap { try self.violation($0) }
+    }
+
+    private mutating func violation(_ key: String) throws -> String? {
+        guard case .int(let life) = try self.redis.send("PTTL", key), life == -1 else { return nil }
+        let whole = ["meta", "nodes", "archivists", "agents"].map { "\(self.namespace):\($0)" }
+        if whole.contains(key) { return nil }
+        guard let end = key.range(of: "}:") else { return "\(key) belongs to no partition and has no TTL" }
+        let prefix = String(key[..<end.upperBound])
+        let parts = key[end.upperBound...].split(separator: ":")
+        switch parts.first {
+        case "clk": return nil
+        case "due", "arc", "wb":
+            let sessions = try self.members(of: key).filter { try self.redis.send("EXISTS", "\(prefix)s:\($0)") == 1 }
+            return try self.strangers(in: key, known: Set(sessions))
+        case "all", "a", "u":
+            return try self.strangers(in: key, known: self.owners(prefix, "due"))
+        case "k":
+            let holder = try self.redis.send("GET", key).string ?? ""
+            return try self.owners(prefix, "due").contains(holder) ? nil : "\(key) holds \(holder), which does not live"
+        default:
+            guard parts.count > 1, SessionID(parts[1]) != nil else { return "\(key) has neither a TTL nor an owner" }
+            let id = String(parts[1])
+            let isOwned = try self.owners(prefix, "due").contains(id) || self.owners(prefix, "arc").contains(id)
+            return isOwned ? nil : "\(key) has no TTL, and its session is neither in due nor in arc"
+        }
+    }
+
+    private mutating func owners(_ prefix: String, _ set: String) throws -> Set<String> {
+        if let known = self.owned[prefix + set] { return known }
+        let members = Set(try self.members(of: prefix + set))
+        self.owned[prefix + set] = members
+        return members
+    }
+
+    private func members(of set: String) throws -> [String] {
+        try self.redis.send("ZRANGE", set, "0", "-1").array.compactMap(\.string)
+    }
+
+    private func strangers(in key: String, known: Set<String>) throws -> String? {
+        let strangers = try self.members(of: key).filter { !known.contains($0) }
+        return strangers.isEmpty ? nil : "\(key) has entries without a session: \(strangers.joined(separator: ", "))"
+    }
+}

@@ -1,0 +1,203 @@
+import SojournCore
+import SojournLoop
+import SojournTesting
+import Testing
+
+@testable import SojournStore
+
+@Suite struct PagingTests {
+    /// A session whose log holds messages of the same millisecond, and events that are none.
+    private func withConversation(
+        _ body: (StoreNode, Session, [Message]) async throws -> Void
+    ) async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let node = try await StoreNode.start(on: server)
+        let session = try await node.session()
+        let id = session.id
+        for round in 0..<12 {
+            // Sent together, they are appended within a millisecond or two.
+            try await node.shard { shard in
+                await shard.concurrently(0..<40) { number in
+                    let author: MessageAuthor = number % 3 == 0 ? .agent : number % 3 == 1 ? .user : .system
+                    let draft = MessageDraft(
+                        author: author, authorID: StoreNode.user, content: "\(round).\(number)")
+                    _ = try? await shard.send(draft, to: id)
+                    if number % 5 == round % 5 { _ = try? await shard.renew(id) }
+                }
+            }
+        }
+        let messages = try await node.log(of: session).compactMap { Message($0) }
+        try #require(messages.count == 480)
+        try await body(node, session, messages)
+        await node.stop()
+    }
+
+    @Test func `one message a page, backward and forward, returns each once though many share a millisecond`()
+        async throws
+    {
+        try await self.withConversation { node, session, messages in
+            #expect(Set(messages.map(\.createdAt)).count < messages.count / 2)
+            let newest = messages.suffix(60).map(\.seq)
+            var seqs: [Int] = []
+            var bound: PageBound?
+            while seqs.count < 60 {
+                let page = try await node.store.messages(of: session.id.text, limit: 1, before: bound)
+                try #require(page.messages.count == 1 && page.hasMore)
+                seqs.append(page.messages[0].seq)
+                bound = .seq(page.messages[0].seq)
+            }
+            #expect(seqs == newest.reversed())
+            seqs = []
+            bound = .seq(newest[0] - 1)
+            while true {
+                let page = try await node.store.messages(of: session.id.text, limit: 1, after: bound)
+                guard let message = page.messages.first else { break }
+                seqs.append(message.seq)
+                bound = .seq(message.seq)
+                #expect(page.hasMore == (message.seq != newest.last))
+            }
+            #expect(seqs == newest)
+        }
+    }
+
+    @Test func `every page is what a plain list of the messages would give`() async throws {
+        try await self.withConversation { node, session, messages in
+            var generator = SeededGenerator(seed: 42)
+            let head = try await node.store.session(session.id.text).head
+            func bound() -> PageBound? {
+                switch Int.random(in: 0..<5, using: &generator) {
+                case 0: return nil
+                case 1, 2: return .seq(Int.random(in: -2...head + 3, using: &generator))
+                default:
+                    let at = messages[Int.random(in: 0..<messages.count, using: &generator)].createdAt
+                    return .time(at + Int64.random(in: -1...1, using: &generator))
+                }
+            }
+            for round in 0..<250 {
+                let limit = [1, 2, 7, 50, 100][Int.random(in: 0..<5, using: &generator)]
+                let (before, after) = (bound(), bound())
+                let page = try await node.store.messages(
+                    of: session.id.text, limit: limit, before: before, after: after)
+                let (expected, hasMore) = Self.reference(messages, limit: limit, before: before, after: after)
+                let query = "round \(round): limit \(limit) before \(before as Any) after \(after as Any)"
+                #expect(page.messages.map(\.seq) == expected, "\(query)")
+                #expect(page.hasMore == hasMore, "\(query)")
+            }
+        }
+    }
+
+    /// What a page should hold: with `after` alone the oldest after it, else the newest; newest first.
+    private static func reference(
+        _ messages: [Message], limit: Int, before: PageBound?, after: PageBound?
+    ) -> (seqs: [Int], hasMore: Bool) {
+        let matching = messages.filter { message in
+            switch before {
+            case .seq(let seq)? where message.seq >= seq: return false
+            case .time(let time)? where message.createdAt >= time: return false
+            default: break
+            }
+            switch after {
+            case .seq(let seq)? where message.seq <= seq: return false
+            case .time(let time)? where message.createdAt <= time: return false
+            default: return true
+            }
+        }
+        let picked = before == nil && after != nil ? matching.prefix(limit) : matching.suffix(limit)
+        return (picked.map(\.seq).reversed(), matching.count > limit)
+    }
+
+    @Test func `events are paged forward, backward and by type`() async throws {
+        try await self.withConversation { node, session, messages in
+            let log = try await node.log(of: session)
+            var generator = SeededGenerator(seed: 7)
+            for _ in 0..<100 {
+                let after = Bool.random(using: &generator) ? Int.random(in: -1...log.count + 2, using: &generator) : nil
+                let before = Bool.random(using: &generator) ? Int.random(in: -1...log.count + 2, using: &generator) : nil
+                let types: Set<String>? = Bool.random(using: &generator) ? nil : ["session.renewed", "agent.message"]
+                let limit = [1, 3, 100, 600][Int.random(in: 0..<4, using: &generator)]
+                let matching = log.filter {
+                    $0.seq ?? 0 > after ?? 0 && $0.seq ?? 0 < before ?? .max && (types?.contains($0.type) ?? true)
+                }
+                let picked = before != nil && after == nil ? matching.suffix(limit) : matching.prefix(limit)
+                let page = try await node.store.events(
+                    of: session.id.text, after: after, before: before, limit: limit, types: types)
+                let query = "after \(after as Any) before \(before as Any) limit \(limit) types \(types as Any)"
+                #expect(page.events == Array(picked), "\(query)")
+                #expect(page.hasMore == (matching.count > limit), "\(query)")
+                #expect(page.head == log.count)
+            }
+        }
+    }
+
+    @Test func `bounds at the ends of the integers are empty pages`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let node = try await StoreNode.start(on: server)
+        let session = try await node.session()
+        try await node.say("one", in: session)
+        let id = session.id.text
+        for (before, after) in [(Int.min, nil), (nil, Int.max), (0, nil), (1, Int.max)] as [(Int?, Int?)] {
+            let messages = try await node.store.messages(
+                of: id, before: before.map { .seq($0) }, after: after.map { .seq($0) })
+            #expect(messages.messages.isEmpty && !messages.hasMore)
+            let events = try await node.store.events(of: id, after: after, before: before)
+            #expect(events.events.isEmpty && !events.hasMore)
+        }
+        for (before, after) in [(Int.max, nil), (nil, Int.min), (Int.max, Int.min)] as [(Int?, Int?)] {
+            let messages = try await node.store.messages(
+                of: id, before: before.map { .seq($0) }, after: after.map { .seq($0) })
+            #expect(messages.messages.count == 1 && !messages.hasMore)
+            #expect(try await node.store.events(of: id, after: after, before: before).events.count == 2)
+        }
+        await node.stop()
+    }
+
+    @Test func `a log of large events comes in answers of about a mebibyte`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let node = try await StoreNode.start(on: server)
+        let session = try await node.session()
+        let id = session.id
+        for number in 0..<24 {
+            try await node.say("\(number) " + String(repeating: "x", count: 200_000), in: session)
+        }
+        try await node.say(String(repeating: "y", count: 2_000_000), in: session)
+        let stretches = try await node.shard { shard in
+            var stretches: [[Int]] = []
+            var from = 1
+            while from <= 26 {
+                let events = try await shard.stretch(id, from: from).get().events
+                stretches.append(events.map { $0.bytes.count })
+                from += events.count
+            }
+            return stretches
+        }
+        #expect(stretches.flatMap { $0 }.count == 26)
+        #expect(stretches.allSatisfy { $0.count == 1 || $0.reduce(0, +) <= 1 << 20 })
+        #expect(stretches.count >= 6)
+        let page = try await node.store.messages(of: id.text, limit: 100)
+        #expect(page.messages.map(\.seq) == (2...26).reversed())
+        let events = try await node.store.events(of: id.text, limit: 1000)
+        #expect(events.events.count == 26 && !events.hasMore)
+        let reader = try await WatchRecord.start(on: node, session)
+        try await eventually { reader.last == 26 }
+        #expect(reader.seqs == Array(1...26))
+        await node.stop()
+    }
+}
+
+/// SplitMix64, so that a failing round can be played again.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { self.state = seed }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var z = self.state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+}
