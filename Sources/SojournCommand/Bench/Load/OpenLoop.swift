@@ -72,8 +72,9 @@ final class OpenLoop {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             self.finish = { continuation.resume() }
             let tick = Confined(
-                { [unowned self] in
-                    guard self.finish != nil else { return }
+                { [weak self] in
+                    // The last tick may still be on its way here when the run is over.
+                    guard let self, self.finish != nil else { return }
                     let now = Self.now()
                     self.tick(now)
                     if now - told > 500_000 {
