@@ -228,7 +228,8 @@ import Synchronization
         let sleep =
             block
             && self.shared.withLock { shared in
-                let isIdle = shared.jobs.isEmpty && shared.calls.isEmpty
+                // The wake-up of `stop` may have been taken together with an earlier one.
+                let isIdle = shared.jobs.isEmpty && shared.calls.isEmpty && !shared.stopping
                 if isIdle { shared.willLook = false }
                 return isIdle
             }
