@@ -17,6 +17,7 @@ package final class StoreShard {
     let keyspace: Keyspace
     let scripts: Scripts
     let clock = ServerClock()
+    var knownSessions = KnownSessions()
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 
