@@ -59,12 +59,11 @@ public struct UUIDBits: Sendable, Hashable {
     }
 
     /// The UUID with these 16 bytes; nil for another count.
-    public init?(bytes: some Collection<UInt8>) {
+    public init?(bytes: ArraySlice<UInt8>) {
         guard bytes.count == 16 else { return nil }
         var high: UInt64 = 0
         var low: UInt64 = 0
-        // The first bytes leave `low` at its top, for `high`. Not `enumerated()`: across modules this is generic code,
-        // and its tuples would be made anew at run time.
+        // The first bytes leave `low` at its top, for `high`.
         for byte in bytes {
             high = high << 8 | low >> 56
             low = low << 8 | UInt64(byte)
