@@ -32,6 +32,8 @@ final class OpenLoop {
     private var started = 0
     private var scheduled = 0
     private var outstanding = 0
+    /// When the last answer came.
+    private var lastAnswer = 0
     private var outcome = Outcome()
     private var finish: (() -> Void)?
 
@@ -52,7 +54,7 @@ final class OpenLoop {
         self.taken = taken
     }
 
-    /// Microseconds that answers may take after the last request was due.
+    /// Microseconds without any answer after which the missing ones are lost.
     private static let patience = 10_000_000
 
     /// Microseconds of the monotonic clock.
@@ -62,10 +64,11 @@ final class OpenLoop {
         return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
     }
 
-    /// Runs to the end; `progress` is called twice a second. Answers may come up to ten seconds after the last request.
+    /// Runs to the end; `progress` is called twice a second. It waits for late answers until none has come for ten seconds.
     func run(progress: @escaping (_ answered: Int, _ total: Int) -> Void = { _, _ in }) async -> Outcome {
         guard self.total > 0 else { return self.outcome }
         self.started = Self.now()
+        self.lastAnswer = self.started
         var told = self.started
         // Not the loop's own timers: those count in steps of the coarse clock, 4 ms.
         let pacer = DispatchSource.makeTimerSource(flags: .strict, queue: .global(qos: .userInteractive))
@@ -81,8 +84,7 @@ final class OpenLoop {
                         told = now
                         progress(self.outcome.answered, self.total)
                     }
-                    let limit = self.started + Int(Double(self.total) / self.rate * 1_000_000) + Self.patience
-                    if now > limit { self.end() }
+                    if self.scheduled == self.total, now - self.lastAnswer > Self.patience { self.end() }
                 }, to: self.loop)
             pacer.setEventHandler { [loop] in loop.execute { tick.value() } }
             pacer.schedule(deadline: .now(), repeating: .microseconds(250), leeway: .nanoseconds(0))
@@ -122,6 +124,7 @@ final class OpenLoop {
 
     private func answered(_ number: Int, due: Int, _ reply: LoadConnection.Reply, on connection: LoadConnection) {
         self.outstanding -= 1
+        self.lastAnswer = Self.now()
         if (200..<300).contains(reply.status) {
             self.outcome.answered += 1
             self.outcome.latencies.record(Self.now() - due)
