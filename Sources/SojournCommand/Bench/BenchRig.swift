@@ -66,7 +66,8 @@ final class BenchRig: Sendable {
         Self.end(self.node)
         Self.end(self.redisProcess)
         for name in [
-            "node.log", "redis.log", "archive.sqlite", "archive.sqlite-wal", "archive.sqlite-shm", "redis.sock",
+            "node.log", "redis.log", "archive.sqlite", "archive.sqlite-wal", "archive.sqlite-shm",
+            "archive.sqlite.lock", "redis.sock",
         ] {
             unsafe unlink(self.folder + "/" + name)
         }
