@@ -26,6 +26,31 @@ public struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible {
         let rest = Int(self.milliseconds % 86_400_000)
         let millisecond = rest < 0 ? rest + 86_400_000 : rest
         let date = CivilDate(daysSince1970: Int(day))
+        guard (0...9999).contains(date.year) else { return Self.longForm(date, millisecond: millisecond) }
+        return unsafe String(unsafeUninitializedCapacity: 24) { text in
+            var place = 0
+            func put(_ number: Int, _ width: Int, _ mark: UInt8) {
+                var rest = number
+                for position in stride(from: place + width - 1, through: place, by: -1) {
+                    unsafe text[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+                unsafe text[place + width] = mark
+                place += width + 1
+            }
+            put(date.year, 4, UInt8(ascii: "-"))
+            put(date.month, 2, UInt8(ascii: "-"))
+            put(date.day, 2, UInt8(ascii: "T"))
+            put(millisecond / 3_600_000, 2, UInt8(ascii: ":"))
+            put(millisecond / 60_000 % 60, 2, UInt8(ascii: ":"))
+            put(millisecond / 1000 % 60, 2, UInt8(ascii: "."))
+            put(millisecond % 1000, 3, UInt8(ascii: "Z"))
+            return place
+        }
+    }
+
+    /// For years that have not four digits.
+    private static func longForm(_ date: CivilDate, millisecond: Int) -> String {
         func pad(_ number: Int, _ width: Int) -> String {
             let text = String(number)
             return String(repeating: "0", count: max(0, width - text.count)) + text

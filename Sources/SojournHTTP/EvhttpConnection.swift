@@ -39,6 +39,8 @@ import SojournLoop
     /// evhttp's side; nil before `attach` and after the end.
     private(set) var evcon: OpaquePointer?
     var phase = Phase.head
+    /// Whether the end of a stream is on its way.
+    var streamHasEnded = false
     /// When the connection is cut, in monotonic ms; nil is never.
     var deadline: Int?
     /// The guard of the head under way or read last.
@@ -49,6 +51,7 @@ import SojournLoop
     /// Bytes given to the guard and what came with them, since the head began.
     private var headFed = 0
     private var unsolicited = 0
+    private var flushIsDue = false
     private var inputCallback: OpaquePointer?
     private var refusal = ""
 
@@ -236,6 +239,37 @@ import SojournLoop
         self.discardInput()
         unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
         unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ))
+    }
+
+    // MARK: Output
+
+    /// Sends what waits at the end of this pass, in one write.
+    func flushSoon() {
+        guard !self.flushIsDue else { return }
+        self.flushIsDue = true
+        self.server.flushSoon(self)
+    }
+
+    /// Writes straight to the socket. libevent would first wait until the socket is writable, which it almost always
+    /// is: two changes of the poll set and one more pass of the loop for each answer and each event.
+    func flush() {
+        self.flushIsDue = false
+        // The last bytes of a stream are left to evhttp, which wants to see them leave.
+        guard self.phase == .answering || self.phase == .streaming, !self.streamHasEnded,
+            unsafe evbuffer_get_length(self.output) > 0
+        else { return }
+        unsafe bufferevent_disable(self.bufferevent, Int16(EV_WRITE))
+        // libevent freezes the front of the buffer against everyone but itself.
+        unsafe evbuffer_unfreeze(self.output, 1)
+        _ = unsafe evbuffer_write(self.output, bufferevent_getfd(self.bufferevent))
+        unsafe evbuffer_freeze(self.output, 1)
+        if unsafe evbuffer_get_length(self.output) > 0 {
+            // A full socket and a broken one alike: libevent waits for it and reports what happens.
+            unsafe bufferevent_enable(self.bufferevent, Int16(EV_WRITE))
+        } else if self.phase == .answering {
+            // evhttp goes on to the next request as if libevent had written.
+            unsafe bufferevent_trigger(self.bufferevent, Int16(EV_WRITE), Int32(BEV_TRIG_IGNORE_WATERMARKS.rawValue))
+        }
     }
 
     // MARK: Refusal

@@ -178,6 +178,7 @@ import SojournLoop
             _ = unsafe body.withUnsafeBytes { unsafe evbuffer_add(buffer, $0.baseAddress, $0.count) }
         }
         unsafe evhttp_send_reply(request, CInt(status), reasonPhrase(status), nil)
+        connection.flushSoon()
     }
 
     private func add(_ headers: HTTPHeaders, on connection: EvhttpConnection) {
@@ -216,6 +217,7 @@ import SojournLoop
             }, Unmanaged.passUnretained(self).toOpaque())
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
         connection.beginStream()
+        connection.flushSoon()
         if self.method == .head { self.endStream() }
     }
 
@@ -228,6 +230,7 @@ import SojournLoop
         }
         _ = unsafe bytes.withUnsafeBytes { unsafe evbuffer_add(output, $0.baseAddress, $0.count) }
         if self.framing == .chunked { unsafe evbuffer_add(output, "\r\n", 2) }
+        connection.flushSoon()
     }
 
     func endStream() {
@@ -236,7 +239,12 @@ import SojournLoop
         }
         self.framing = .none
         connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
+        connection.streamHasEnded = true
         unsafe evhttp_send_reply_end(request)
+        // Without chunks evhttp only waits for libevent to write what is left, which `flush` may have told it not to.
+        if connection.phase == .streaming, unsafe evbuffer_get_length(connection.output) > 0 {
+            unsafe bufferevent_enable(connection.bufferevent, Int16(EV_WRITE))
+        }
     }
 
     func abort() {

@@ -25,6 +25,8 @@ import SojournLoop
     private var connections: [UInt: EvhttpConnection] = [:]
     /// Accepted in this pass; evhttp's side is not known yet.
     private var fresh: [EvhttpConnection] = []
+    /// With bytes that leave at the end of this pass.
+    private var unflushed: [EvhttpConnection] = []
     private var sweeper: LoopTimer?
 
     var connectionCount: Int { self.connections.count + self.fresh.count }
@@ -114,6 +116,18 @@ import SojournLoop
     func forget(_ connection: EvhttpConnection, as evcon: OpaquePointer?) {
         self.fresh.removeAll { $0 === connection }
         if let evcon = unsafe evcon { self.connections[UInt(bitPattern: evcon)] = nil }
+    }
+
+    /// Flushes the connection at the end of this pass.
+    func flushSoon(_ connection: EvhttpConnection) {
+        if self.unflushed.isEmpty { self.loop.atEndOfTick { self.flush() } }
+        self.unflushed.append(connection)
+    }
+
+    private func flush() {
+        let unflushed = self.unflushed
+        self.unflushed.removeAll(keepingCapacity: true)
+        for connection in unflushed { connection.flush() }
     }
 
     private func received(_ request: OpaquePointer) {

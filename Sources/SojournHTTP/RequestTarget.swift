@@ -8,7 +8,8 @@ struct RequestTarget {
     /// Takes a target of any form; an absolute one loses its scheme and authority.
     init(_ target: String) {
         var rest = target.utf8[...]
-        if let scheme = rest.firstRange(of: "://".utf8), rest.first != UInt8(ascii: "/") {
+        // Almost every target is a path; searching it for a scheme would cost more than all the rest.
+        if rest.first != UInt8(ascii: "/"), let scheme = rest.firstRange(of: "://".utf8) {
             rest = rest[scheme.upperBound...]
             rest = rest[(rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex)...]
         }

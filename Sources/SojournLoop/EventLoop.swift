@@ -64,6 +64,9 @@ import Synchronization
         }
         // One thread only ever touches this base; cross-thread wake-ups come through the eventfd.
         _ = unsafe event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+        // Changes of the poll set are made once a pass, and not at all when they cancel out. No descriptor here is a
+        // dup of another, which epoll would then confuse.
+        _ = unsafe event_config_set_flag(config, Int32(EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST.rawValue))
         guard let base = unsafe event_base_new_with_config(config) else {
             preconditionFailure("libevent: the system refused an event base (out of file descriptors?)")
         }
@@ -99,7 +102,8 @@ import Synchronization
             defer { shared.willLook = true }
             return !shared.willLook
         }
-        if mustWake { eventfd_write(self.wake, 1) }
+        // The loop itself, in a callback, looks as soon as that returns.
+        if mustWake, !self.isCurrent { eventfd_write(self.wake, 1) }
     }
 
     // Never inlined: `pthread_self` is a const function to the optimizer, which would reuse the value it
@@ -156,7 +160,7 @@ import Synchronization
             defer { shared.willLook = true }
             return (true, !shared.willLook)
         }
-        if mustWake { eventfd_write(self.wake, 1) }
+        if mustWake, !self.isCurrent { eventfd_write(self.wake, 1) }
         return accepted
     }
 
@@ -224,7 +228,15 @@ import Synchronization
 
     /// Polls once; sleeps only when nothing waits. Do not rename: profiles are filtered on this name.
     private func poll(block: Bool) {
-        let sleep = block && !self.shared.withLock { $0.willLook }
+        // Asked once more, because what just ran may have left nothing behind; else each job would cost a poll in vain.
+        let sleep =
+            block
+            && self.shared.withLock { shared in
+                // The wake-up of `stop` may have been taken together with an earlier one.
+                let isIdle = shared.jobs.isEmpty && shared.calls.isEmpty && !shared.stopping
+                if isIdle { shared.willLook = false }
+                return isIdle
+            }
         let flags = EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)
         _ = unsafe event_base_loop(self.libevent, flags)
         self.shared.withLock { $0.willLook = true }

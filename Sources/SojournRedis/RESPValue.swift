@@ -27,9 +27,23 @@ public enum RESPValue: Sendable, Hashable {
     public var int: Int? {
         switch self {
         case .integer(let number): number
-        case .simple, .bulk: self.string.flatMap { Int($0) }
+        case .simple(let text): Int(text)
+        case .bulk(let bytes): Self.integer(bytes)
         case .null, .array, .error: nil
         }
+    }
+
+    /// Decimal digits as a number, without a detour through text; what is longer than any time in ms takes it.
+    private static func integer(_ bytes: [UInt8]) -> Int? {
+        guard !bytes.isEmpty, bytes.count <= 18 else { return Int(String(decoding: bytes, as: UTF8.self)) }
+        var number = 0
+        for byte in bytes {
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else {
+                return Int(String(decoding: bytes, as: UTF8.self))
+            }
+            number = number * 10 + Int(byte - UInt8(ascii: "0"))
+        }
+        return number
     }
 
     /// The bytes of a simple or bulk string; else nil.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SojournCore
 import Testing
 
 @testable import SojournCommand
@@ -127,5 +128,26 @@ import Testing
         #expect(try await run.exit() == status)
         #expect(output.isEmpty ? run.output.isEmpty : run.output.contains(output))
         #expect(complaint.isEmpty ? run.complaint.isEmpty : run.complaint.contains(complaint))
+    }
+
+    @Test func `a bench measures a node of its own and leaves nothing behind`() async throws {
+        let workspace = try Workspace()
+        let scenarios = ["heartbeat", "fan-out"]
+        let run = try Run(
+            ["bench"] + scenarios + [
+                "--seconds", "0.3", "--rate", "100", "--sessions", "10", "--subscribers", "5", "--json", "-", "--quiet",
+            ], in: workspace)
+        #expect(try await run.exit() == 0, "\(run.complaint)")
+        let reports = try run.output.split(separator: "\n").map { try JSON.parse(String($0)) }
+        #expect(reports.map { $0["scenario"]?.string } == scenarios)
+        for report in reports {
+            #expect(report["fault"] == nil)
+            #expect(report["errors"] == 0)
+            #expect(report["lost"] == 0)
+            #expect((report["p99Us"]?.int ?? 0) > 0)
+        }
+        #expect(reports[0]["operations"] == 30)
+        #expect(reports[1]["deliveries"] == 150)
+        #expect((reports[0]["redisScripts"]?.double ?? 0) >= 1)
     }
 }

@@ -81,13 +81,13 @@ import Testing
             #expect(bits.text == uuid.uuidString.lowercased())
             #expect(UUIDBits(bits.text) == bits)
             #expect(bits.bytes == withUnsafeBytes(of: uuid.uuid) { Array($0) })
-            #expect(UUIDBits(bytes: bits.bytes) == bits)
+            #expect(UUIDBits(bytes: bits.bytes[...]) == bits)
         }
     }
 
     @Test func `only 16 bytes make a UUID`() {
-        #expect(UUIDBits(bytes: [UInt8](repeating: 1, count: 15)) == nil)
-        #expect(UUIDBits(bytes: [UInt8](repeating: 1, count: 17)) == nil)
+        #expect(UUIDBits(bytes: [UInt8](repeating: 1, count: 15)[...]) == nil)
+        #expect(UUIDBits(bytes: [UInt8](repeating: 1, count: 17)[...]) == nil)
     }
 
     @Test func `hexadecimal is lower case and read in either`() {

@@ -113,6 +113,7 @@ extension ServeSettings {
             guard let id = UUIDBits(text) else { throw Rule("a UUID") }
             settings.echoAgent = id.text
         },
+        Setting(
             name: "archive-lease-seconds", placeholder: "NUMBER", standard: "30",
             help: "how long an archiving node may take for a batch before another may take over"
         ) { $0.archiveLease = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },

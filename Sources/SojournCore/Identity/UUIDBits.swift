@@ -36,17 +36,21 @@ public struct UUIDBits: Sendable, Hashable {
 
     /// The lower-case text form.
     public var text: String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(36)
-        for position in 0..<16 {
-            if position == 4 || position == 6 || position == 8 || position == 10 { bytes.append(UInt8(ascii: "-")) }
-            let half = position < 8 ? self.high : self.low
-            let byte = UInt8(truncatingIfNeeded: half >> (56 - 8 * UInt64(position % 8)))
-            for digit in [byte >> 4, byte & 15] {
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        unsafe String(unsafeUninitializedCapacity: 36) { bytes in
+            var place = 0
+            for position in 0..<16 {
+                if position == 4 || position == 6 || position == 8 || position == 10 {
+                    unsafe bytes[place] = UInt8(ascii: "-")
+                    place += 1
+                }
+                let half = position < 8 ? self.high : self.low
+                let byte = UInt8(truncatingIfNeeded: half >> (56 - 8 * UInt64(position % 8)))
+                unsafe bytes[place] = Hex.digit(byte >> 4)
+                unsafe bytes[place + 1] = Hex.digit(byte & 15)
+                place += 2
             }
+            return place
         }
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The 16 bytes, most significant first.
@@ -55,12 +59,14 @@ public struct UUIDBits: Sendable, Hashable {
     }
 
     /// The UUID with these 16 bytes; nil for another count.
-    public init?(bytes: some Collection<UInt8>) {
+    public init?(bytes: ArraySlice<UInt8>) {
         guard bytes.count == 16 else { return nil }
         var high: UInt64 = 0
         var low: UInt64 = 0
-        for (position, byte) in bytes.enumerated() {
-            if position < 8 { high = high << 8 | UInt64(byte) } else { low = low << 8 | UInt64(byte) }
+        // The first bytes leave `low` at its top, for `high`.
+        for byte in bytes {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(byte)
         }
         self.high = high
         self.low = low

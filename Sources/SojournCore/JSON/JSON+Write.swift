@@ -2,6 +2,8 @@ extension JSON {
     /// The value as compact JSON: no white space, slashes unescaped, one line.
     public var bytes: [UInt8] {
         var output: [UInt8] = []
+        // Enough for most answers, which then are not moved while they grow.
+        output.reserveCapacity(1024)
         self.write(to: &output)
         return output
     }
@@ -38,6 +40,8 @@ extension JSON {
     /// Appends a string with its quotes and the escapes that RFC 8259 section 7 demands.
     public static func write(_ text: String, to output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
+        defer { output.append(UInt8(ascii: "\"")) }
+        if Self.isPlain(text) { return output.append(contentsOf: text.utf8) }
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""): output.append(contentsOf: #"\""#.utf8)
@@ -53,6 +57,13 @@ extension JSON {
             default: output.append(byte)
             }
         }
-        output.append(UInt8(ascii: "\""))
+    }
+
+    /// Whether a string needs no escapes, as almost all do.
+    private static func isPlain(_ text: String) -> Bool {
+        for byte in text.utf8 where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            return false
+        }
+        return true
     }
 }

@@ -33,6 +33,7 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
     /// An object with these members.
     public init(dictionaryLiteral elements: (String, JSON)...) {
+        self.members.reserveCapacity(elements.count + 8)
         for (name, value) in elements { self[name] = value }
     }
 
@@ -80,7 +81,10 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     private struct ExactName: Hashable {
         let text: String
 
-        static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+        static func == (left: Self, right: Self) -> Bool {
+            // Most names differ in length, which is told at once.
+            left.text.utf8.count == right.text.utf8.count && left.text.utf8.elementsEqual(right.text.utf8)
+        }
         func hash(into hasher: inout Hasher) { for byte in self.text.utf8 { hasher.combine(byte) } }
     }
 

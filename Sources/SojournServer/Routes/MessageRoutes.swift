@@ -31,11 +31,20 @@ extension NodeServer {
             throw Input.invalidContent("Invalid message request format")
         }
         let id = try self.shard.sessionID(context.captures[0])
-        let session = try await self.shard.session(id)
-        try Input.content(content)
+        // The append says whether the session lives; all else that a message needs of it never changes.
+        let session = try await self.shard.known(id)
+        let metadata: JSONObject?
+        do throws(StoreError) {
+            try Input.content(content)
+            metadata = try Input.metadata(object["metadata"])
+        } catch {
+            // That a session is over is said before a wrong message.
+            _ = try await self.shard.session(id)
+            throw error
+        }
         let draft = MessageDraft(
             authorID: session.userID, content: content, attachments: attachments,
-            metadata: try Input.metadata(object["metadata"]))
+            metadata: metadata)
         let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? self.shard.agents[session.agentID]?.ifBusy
         let message = try await self.shard.say(
             draft, to: id, ifBusy: mode ?? .enqueue,

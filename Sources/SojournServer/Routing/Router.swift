@@ -48,15 +48,11 @@ struct Route {
     /// What the open parts of the pattern match, or nil when the path is another one.
     func match(_ parts: [String]) -> [String]? {
         guard parts.count == self.pattern.count else { return nil }
-        var captures: [String] = []
-        for (part, expected) in zip(parts, self.pattern) {
-            if expected.hasPrefix(":") {
-                captures.append(part.lowercased())
-            } else if part != expected {
-                return nil
-            }
+        // The words first: most routes fail there, and a capture is not for free.
+        for (part, expected) in zip(parts, self.pattern) where part != expected && !expected.hasPrefix(":") {
+            return nil
         }
-        return captures
+        return zip(parts, self.pattern).filter { $0.1.hasPrefix(":") }.map { $0.0.lowercased() }
     }
 }
 

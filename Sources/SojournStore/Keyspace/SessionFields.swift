@@ -14,19 +14,30 @@ import SojournRedis
 ///
 /// Unknown fields are ignored: a newer minor version may have written them.
 struct SessionFields {
-    private var values: [String: RESPValue] = [:]
+    /// Names and values in turn, as they came. Searching twenty short names is quicker than hashing them first.
+    private let flat: [RESPValue]
 
-    init(flat: [RESPValue]) {
-        for position in stride(from: 0, to: flat.count - 1, by: 2) {
-            if let name = flat[position].string { self.values[name] = flat[position + 1] }
+    init(flat: [RESPValue]) { self.flat = flat }
+
+    var isEmpty: Bool { self.flat.count < 2 }
+    func text(_ name: StaticString) -> String? { self.value(name)?.string }
+    func bytes(_ name: StaticString) -> [UInt8]? { self.value(name)?.bytes }
+    func number(_ name: StaticString) -> Int64? { self.value(name)?.int.map { Int64($0) } }
+
+    private func value(_ name: StaticString) -> RESPValue? {
+        let length = name.utf8CodeUnitCount
+        var position = 0
+        while position + 1 < self.flat.count {
+            if case .bulk(let bytes) = self.flat[position], bytes.count == length {
+                let isSame = unsafe bytes.elementsEqual(UnsafeBufferPointer(start: name.utf8Start, count: length))
+                if isSame { return self.flat[position + 1] }
+            }
+            position += 2
         }
+        return nil
     }
 
-    var isEmpty: Bool { self.values.isEmpty }
-    func text(_ name: String) -> String? { self.values[name]?.string }
-    func bytes(_ name: String) -> [UInt8]? { self.values[name]?.bytes }
-    func number(_ name: String) -> Int64? { self.values[name]?.string.flatMap { Int64($0) } }
-    func instant(_ name: String) -> Instant? { self.number(name).map(Instant.init(milliseconds:)) }
+    func instant(_ name: StaticString) -> Instant? { self.number(name).map(Instant.init(milliseconds:)) }
 
     /// Agent and user, if the identity field is whole.
     static func identity(_ bytes: [UInt8]?) -> (agent: String, user: String)? {

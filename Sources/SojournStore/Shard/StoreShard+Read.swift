@@ -26,7 +26,10 @@ extension StoreShard {
     /// - Throws: `SESSION_EXPIRED`, `SESSION_NOT_FOUND`, `SESSION_ARCHIVED`, `STORE_UNAVAILABLE`.
     package func session(_ id: SessionID) async throws(StoreError) -> Session {
         let reading = try await self.read(id)
-        if case .live(let session) = reading { return session }
+        if case .live(let session) = reading {
+            self.knownSessions.note(session)
+            return session
+        }
         throw self.gone(id, reading)
     }
 
@@ -68,5 +71,8 @@ extension StoreShard {
     }
 
     /// The error for a write script that found no live session.
-    func gone(_ id: SessionID) async throws(StoreError) -> StoreError { self.gone(id, try await self.read(id)) }
+    func gone(_ id: SessionID) async throws(StoreError) -> StoreError {
+        self.knownSessions.forget(id)
+        return self.gone(id, try await self.read(id))
+    }
 }

@@ -24,6 +24,7 @@ package final class StoreShard {
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
+    var knownSessions = KnownSessions()
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 

@@ -1,0 +1,42 @@
+/// Requests of the load generator, as bytes.
+enum BenchRequest {
+    static let base = "/api/messaging/sessions"
+
+    static func get(_ path: String) -> [UInt8] {
+        Array("GET \(path) HTTP/1.1\r\nHost: bench\r\n\r\n".utf8)
+    }
+
+    static func delete(_ path: String) -> [UInt8] {
+        Array("DELETE \(path) HTTP/1.1\r\nHost: bench\r\n\r\n".utf8)
+    }
+
+    static func post(_ path: String, _ body: String = "") -> [UInt8] {
+        Array(
+            """
+            POST \(path) HTTP/1.1\r
+            Host: bench\r
+            Content-Type: application/json\r
+            Content-Length: \(body.utf8.count)\r
+            \r
+            \(body)
+            """.utf8)
+    }
+
+    /// A session of one of 1,000 users with one of 16 agents.
+    static func create(_ number: Int, timeoutMinutes: Double? = nil) -> [UInt8] {
+        let timeout = timeoutMinutes.map { #","timeoutConfig":{"timeoutMinutes":\#($0)}"# } ?? ""
+        return self.post(
+            self.base,
+            #"{"agentId":"\#(self.uuid(number % 16))","userId":"\#(self.uuid(1000 + number % 1000))"\#(timeout)}"#)
+    }
+
+    private static func uuid(_ number: Int) -> String {
+        let digits = String(number, radix: 16)
+        return "11111111-1111-4111-8111-" + String(repeating: "0", count: 12 - digits.count) + digits
+    }
+
+    /// The session id in the answer to a create, whose first member it is.
+    static func sessionID(_ body: ArraySlice<UInt8>) -> String {
+        String(decoding: body.dropFirst(#"{"sessionId":""#.utf8.count).prefix(36), as: UTF8.self)
+    }
+}

@@ -1,0 +1,52 @@
+import SojournCore
+import SojournLoop
+import SojournRedis
+
+/// Ends sessions and waits until the node's archive has them. The node must be an archivist (`-- --archive FILE`).
+struct ArchiveScenario: Scenario {
+    let name = "archive"
+    let summary = "ends --due sessions of four events and waits for the archive (-- --archive archive.sqlite)"
+    let isLong = true
+
+    func run(_ bench: Bench) async throws -> BenchReport {
+        guard let redis = bench.redis else { throw StartError("the scenario archive needs --redis") }
+        let count = bench.options.due ?? 10_000
+        let ids = try await bench.createSessions(count)
+        let payload = String(repeating: "m", count: bench.options.payload)
+        _ = await bench.load("filling logs", rate: 1e6, total: count * 2) { number, _ in
+            RequestScenario.message(ids[number % count], payload)
+        }
+        let before = try await bench.usage()
+        let outcome = await bench.load("ending sessions", rate: bench.options.rate ?? 1e6, total: count) { number, _ in
+            BenchRequest.delete("\(BenchRequest.base)/\(ids[number])")
+        }
+        var report = BenchReport(self.name)
+        if outcome.answered < count { report.fault = "only \(outcome.answered) of \(count) sessions were ended" }
+        var left = count
+        let limit = EventLoop.now + 60_000
+        while left > 0, EventLoop.now < limit {
+            await bench.loop.sleep(milliseconds: 20)
+            left = try await Self.waiting(redis)
+            bench.tell("archiving", count - left, of: count)
+        }
+        let after = try await bench.usage()
+        let seconds = Double(after.at - before.at) / 1_000_000
+        report["sessions"] = Double(count)
+        report["endedPerSecond"] = Double(count) / outcome.seconds
+        report["archivedPerSecond"] = Double(count - left) / seconds
+        report["left"] = Double(left)
+        if left > 0 { report.fault = "\(left) sessions were not archived within a minute" }
+        bench.add(to: &report, from: before, to: after, operations: Double(count))
+        return report
+    }
+
+    /// How many ended sessions wait for the archive, in all partitions of the default keyspace.
+    private static func waiting(_ redis: RedisConnection) async throws -> Int {
+        let tags = PartitionTags(count: 256)
+        var waiting = 0
+        for partition in 0..<256 {
+            waiting += try await redis.send(["ZCARD", .string("sj:{\(tags[partition])}:arc")], kind: .read).int ?? 0
+        }
+        return waiting
+    }
+}
