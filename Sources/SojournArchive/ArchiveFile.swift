@@ -60,7 +60,7 @@ struct ArchiveFile: ~Copyable {
                 name: "SQLITE_READONLY", extendedCode: SQLITE_READONLY)
         }
         _ = unsafe sojourn_db_config_int(connection.handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
-        try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON")
+        try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF")
         // Asked before anything is written: a database of another program stays as it is.
         let application = try connection.integer("PRAGMA application_id") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
@@ -88,6 +88,8 @@ struct ArchiveFile: ~Copyable {
 
     private static func migrate(_ connection: Connection, _ migrations: [Migration]) throws(ArchiveError) {
         let version = try connection.integer("PRAGMA user_version") ?? 0
+        // A table that is written anew is dropped in between; that must not take its children along.
+        try connection.execute("PRAGMA foreign_keys = OFF")
         for migration in migrations where migration.version > version {
             try connection.transaction { () throws(ArchiveError) in
                 try connection.execute(migration.script)
@@ -95,6 +97,7 @@ struct ArchiveFile: ~Copyable {
                     "PRAGMA user_version = \(migration.version); PRAGMA application_id = \(Schema.application)")
             }
         }
+        try connection.execute("PRAGMA foreign_keys = ON")
     }
 
     private static func identity(_ connection: Connection) throws(ArchiveError) -> String {

@@ -91,6 +91,7 @@ extension Connection {
         for (state, count, events, bytes) in try states.all(read: { ($0.text(0), $0.int(1), $0.int(2), $0.int(3)) }) {
             switch state {
             case "committed": (stats.committed, stats.events, stats.bytes) = (count, events, bytes)
+            case "live": stats.live = count
             case "prepared": stats.prepared = count
             default: stats.quarantined = count
             }
