@@ -44,10 +44,11 @@ let package = Package(
         system("COpenSSL", apt: "libssl-dev"),
         .target(name: "CSojournLua"),
         .target(name: "CSojournSystem"),
+        .target(name: "CSojournSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
 
         library("SojournCore", []),
         library("SojournLoop", ["CEvent"]),
-        library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite"]),
+        library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite", "COpenSSL", "CSojournSearch"]),
         library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
         library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),
         library(

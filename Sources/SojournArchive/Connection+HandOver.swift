@@ -65,12 +65,14 @@ extension Connection {
         try self.run(
             """
             INSERT INTO sessions (id, agent, user, key, created_at, ended_at, reason, head, state, token_major,
-                token_random, info, event_count, bytes, archived_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?, ?, ?, ?, ?, ?)
+                token_random, info, event_count, bytes, archived_at, chain)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?, ?, ?, ?, ?, ?, ?)
             """,
             header.id, header.agent, header.user, header.key, header.createdAt, header.endedAt,
             header.reason.rawValue, header.head, transcript.token.major, transcript.token.random, transcript.info,
-            transcript.events.count, transcript.events.reduce(0) { $0 + $1.body.count }, now)
+            transcript.events.count, transcript.events.reduce(0) { $0 + $1.body.count }, now,
+            // One that came in parts is sealed after its commit, from what is in the file.
+            transcript.events.count == header.head ? transcript.chain.link : nil)
         let handover = self.lastInserted
         try self.insert(transcript.events[...], into: handover)
         return handover

@@ -23,6 +23,9 @@ enum Schema {
     /// "Sojo", so that `file` and we ourselves can tell an archive from any other database.
     static let application: Int64 = 0x536f_6a6f
 
+    /// What `user_version` of an up-to-date file is.
+    static let version = Self.migrations.last?.version ?? 0
+
     static let migrations = [
         Migration(
             major: 1, minor: 0,
@@ -115,5 +118,6 @@ enum Schema {
                 CREATE INDEX sessions_by_agent ON sessions (agent, ended_at, id) WHERE state = 'committed';
                 CREATE INDEX sessions_by_user ON sessions (user, ended_at, id) WHERE state = 'committed';
                 """),
+        Self.search,
     ]
 }
