@@ -171,7 +171,7 @@ extension Connection {
 
     private func header(of handover: Int64) throws(ArchiveError) -> SessionHeader? {
         try self.statement("SELECT \(SessionHeader.columns) FROM sessions WHERE handover = ?")
-            .first(handover, read: SessionHeader.init)
+            .first(handover, read: { SessionHeader($0) })
     }
 
     // MARK: What is not served
