@@ -23,6 +23,8 @@ struct Keyspace: Sendable {
     var nodes: String { self.namespace + ":nodes" }
     /// The live archivists.
     var archivists: String { self.namespace + ":archivists" }
+    /// All archives there are, whether their archivists live or not: how far each has come with the purges.
+    var archives: String { self.namespace + ":archives" }
 
     /// The registered agents.
     var agents: String { self.namespace + ":agents" }
