@@ -61,6 +61,7 @@ extension Connection {
         switch try self.prepare(transcript, now: now, lost: &lost) {
         case .incomplete(let flaw): return .refused(flaw)
         case .stale: return .refused("the archive has a later hand-over of it")
+        case .purged: return .refused("it was purged from the archive")
         case .prepared, .alreadyCommitted: break
         }
         let settlement = Settlement(id: id, token: transcript.token, outcome: .committed)

@@ -62,7 +62,8 @@ extension Archive {
     public func compact() async throws(ArchiveError) {
         try await self.read { connection throws(ArchiveError) in
             while try connection.doChore(5_000) {}
-            try connection.transaction { () throws(ArchiveError) in try connection.optimizeIndex() }
+            var isFirst = true
+            while try connection.rewriteIndex(isFirst: isFirst) { isFirst = false }
             try connection.execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
             // VACUUM may number the rows of the events anew.
             try connection.transaction { () throws(ArchiveError) in

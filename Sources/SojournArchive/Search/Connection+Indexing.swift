@@ -1,3 +1,5 @@
+import CSQLite
+
 /// Brings messages into the search index, after they were written.
 extension Connection {
     /// Indexes the next events, at most `limit`, in one transaction.
@@ -65,11 +67,20 @@ extension Connection {
             """, document) ?? document
     }
 
-    /// Writes the whole index anew, so that nothing of what was deleted is left in the file. Takes about as long as
-    /// indexing everything took.
-    func optimizeIndex() throws(ArchiveError) {
-        try self.run("INSERT INTO search (search) VALUES ('optimize')")
+    /// Writes the whole index anew, a slice at a time, so that nothing of what was deleted is left in it. All in all that
+    /// takes about as long as indexing everything took.
+    ///
+    /// - Returns: whether there is more to do.
+    func rewriteIndex(isFirst: Bool) throws(ArchiveError) -> Bool {
+        let before = self.totalChanges
+        // The negative number puts all segments on one level, which the following slices then merge.
+        try self.transaction { () throws(ArchiveError) in
+            try self.run("INSERT INTO search (search, rank) VALUES ('merge', ?)", isFirst ? -500 : 500)
+        }
+        return self.totalChanges - before >= 2
     }
+
+    private var totalChanges: Int { Int(unsafe sqlite3_total_changes64(self.handle)) }
 }
 
 /// The number of a message in the index.

@@ -10,7 +10,7 @@ extension Schema {
     /// Events are indexed in the order in which they were written, by row number up to `indexing.upto`. What is deleted
     /// is taken out of the index in the same transaction, by triggers, whoever deletes it.
     static let search = Migration(
-        major: 1, minor: 2,
+        major: 1, minor: 3,
         script: """
             ALTER TABLE sessions ADD COLUMN chain BLOB;
             CREATE INDEX sessions_unsealed ON sessions (handover) WHERE chain IS NULL AND state = 'committed';

@@ -81,6 +81,8 @@ struct Tombstone {
     let archivist: String?
     /// The token with which that archive took it, `major.random`.
     let token: String?
+    /// Whether its transcript was erased on purpose.
+    let isPurged: Bool
 
     init?(_ fields: SessionFields) {
         guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at")
@@ -92,5 +94,6 @@ struct Tombstone {
         self.head = Int(fields.number("head") ?? 0)
         self.archivist = fields.text("archivist")
         self.token = fields.text("token")
+        self.isPurged = fields.text("purged") != nil
     }
 }
