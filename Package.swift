@@ -54,7 +54,7 @@ let package = Package(
         library(
             "SojournStore",
             ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
-        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore"]),
+        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournArchive", "SojournStore"]),
         .executableTarget(
             name: "SojournCommand",
             dependencies: [

@@ -82,6 +82,16 @@ public struct SearchHit: Sendable, Hashable {
     public let rank: Int
     /// The number of its document.
     public let document: Int64
+
+    /// A hit from its parts.
+    public init(
+        session: String, seq: Int, at: Int64, type: String, agent: String, user: String, isLive: Bool, snippet: String,
+        rank: Int, document: Int64
+    ) {
+        (self.session, self.seq, self.at, self.type) = (session, seq, at, type)
+        (self.agent, self.user, self.isLive) = (agent, user, isLive)
+        (self.snippet, self.rank, self.document) = (snippet, rank, document)
+    }
 }
 
 /// A page of hits.
@@ -94,6 +104,11 @@ public struct SearchPage: Sendable, Hashable {
     public var isCut: Bool
     /// The newest document that matches; 0 when none does.
     public var top: Int64
+
+    /// A page from its parts.
+    public init(hits: [SearchHit], hasMore: Bool, isCut: Bool, top: Int64) {
+        (self.hits, self.hasMore, self.isCut, self.top) = (hits, hasMore, isCut, top)
+    }
 }
 
 extension Archive {

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournStore
 
 extension ServeSettings {
     /// Every setting there is, in the order of the help.
@@ -69,6 +70,13 @@ extension ServeSettings {
             standard: "<data>/archive.sqlite; with --redis another node's business",
             help: "the SQLite file for ended sessions; none deletes them"
         ) { $0.archive = $1 == "none" ? .nobody : .file(try Rule.path($1)) },
+        Setting(
+            name: "archive-retention", placeholder: "TIME", standard: "forever",
+            help: "how long the archive keeps an ended session: 90d, 12h; an agent's archiveRetention counts more"
+        ) { settings, text in
+            guard let time = RetentionTime(text) else { throw Rule("a time such as 90d or 12h, or forever") }
+            settings.archiveRetention = time
+        },
     ]
 
     private static let operation: [Setting] = [

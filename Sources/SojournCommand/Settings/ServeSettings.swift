@@ -1,4 +1,5 @@
 import SojournCore
+import SojournStore
 
 /// Everything that `sojourn serve` can be told, as typed values. Durations are milliseconds.
 struct ServeSettings: Sendable {
@@ -36,6 +37,8 @@ struct ServeSettings: Sendable {
     var tombstone: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     var archiveLease: Int64 = 30_000
+    /// How long the archive keeps a session after its end.
+    var archiveRetention = RetentionTime.forever
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

@@ -9,6 +9,7 @@ package final class NodeDuties {
     let sweeper: Sweeper
     private let archivists: Registry?
     let archivist: Archivist?
+    let retirement: Retirement?
 
     init(shard: StoreShard, archive: Archive?) {
         self.shard = shard
@@ -19,8 +20,9 @@ package final class NodeDuties {
             let registry = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
             self.archivists = registry
             self.archivist = Archivist(shard: shard, archive: archive, registry: registry)
+            self.retirement = Retirement(shard: shard, archive: archive)
         } else {
-            (self.archivists, self.archivist) = (nil, nil)
+            (self.archivists, self.archivist, self.retirement) = (nil, nil, nil)
         }
     }
 
@@ -31,12 +33,14 @@ package final class NodeDuties {
             await archivist.start()
             self.sweeper.onClaimed = { [weak archivist] in archivist?.take($0) }
         }
+        self.retirement?.start()
         self.nodes.start()
         self.sweeper.start()
     }
 
     /// Stops sweeping, flushes the archive batch, leaves the registries.
     func stop() async {
+        await self.retirement?.stop()
         await self.sweeper.stop()
         await self.nodes.stop()
         await self.archivist?.stop()
@@ -45,7 +49,10 @@ package final class NodeDuties {
     }
 
     /// Looks at every partition now; the test clock has moved.
-    package func hurry() { self.sweeper.hurry() }
+    package func hurry() {
+        self.sweeper.hurry()
+        self.retirement?.hurry()
+    }
 
     /// What keeps the archive from taking sessions, if anything does.
     package var archiveTrouble: String? { self.archivist?.trouble }

@@ -27,6 +27,8 @@ public struct StoreConfiguration: Sendable {
     public var archiveLease: Int64 = 30_000
     /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
     public var archiving: Bool?
+    /// How long the archive of this node keeps a session after its end; nil is for ever. Agents may have their own.
+    public var archiveRetention: Int64?
     /// Timeouts of single agents, by `AgentBook.variable` of their ids or names, in the form of a `timeoutConfig`.
     public var agentTimeouts: [String: JSONObject] = [:]
     /// How many turns may wait in a session.

@@ -158,7 +158,7 @@ final class Archivist {
                 self.crashPoint?.reached(.prepared)
                 switch result {
                 case .prepared, .alreadyCommitted: acknowledged.append(transcript)
-                case .stale, .incomplete: break  // the archive has said why; the lease lapses
+                case .stale, .incomplete, .purged: break  // the archive has said why; the lease lapses
                 }
             }
             await self.shard.concurrently(acknowledged) { transcript in

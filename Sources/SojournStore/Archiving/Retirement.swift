@@ -33,6 +33,11 @@ final class Retirement {
         while self.isLooking { await self.shard.loop.sleep(milliseconds: 5) }
     }
 
+    /// Looks now; the test clock has moved.
+    func hurry() {
+        if self.isRunning { self.timer.start(afterMilliseconds: 0) }
+    }
+
     private func begin() {
         guard self.isRunning, !self.isLooking else { return }
         self.isLooking = true
@@ -47,9 +52,8 @@ final class Retirement {
     func look() async {
         do throws(StoreError) {
             var agents: [String: Int64?] = [:]
-            for agent in try await self.shard.agents.all() {
-                if let retention = agent.archiveRetention { agents[agent.id] = retention.milliseconds }
-            }
+            try await self.shard.agents.refresh()
+            for agent in self.shard.agents.all { agents[agent.id] = agent.archiveRetention?.milliseconds }
             let rule = Retention(standard: self.shard.configuration.archiveRetention, agents: agents)
             guard !rule.isEndless else { return }
             var count = Self.batch
