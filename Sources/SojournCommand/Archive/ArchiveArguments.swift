@@ -1,3 +1,5 @@
+import SojournCore
+
 /// What a command of `sojourn archive` was told.
 struct ArchiveArguments: Sendable {
     /// The words that are no options, in order.
@@ -60,6 +62,16 @@ struct ArchiveArguments: Sendable {
                     + "but is \(text)")
         }
         return number
+    }
+
+    /// A time in ms: ISO 8601, or ms since 1970.
+    func time(_ name: String) throws(Wrong) -> Int64? {
+        guard let text = self.values[name] else { return nil }
+        if let milliseconds = Int64(text) { return milliseconds }
+        guard let instant = Instant(iso8601: text) else {
+            throw Wrong(description: "--\(name) must be a time such as 2026-11-20 or 2026-11-20T08:30Z, but is \(text)")
+        }
+        return instant.milliseconds
     }
 
     /// The file that is meant, which need not exist.

@@ -1,7 +1,9 @@
 /// `sojourn archive`: looks into the archive, and takes care of it.
 enum ArchiveCommand {
     /// The commands, in the order of the help.
-    static let verbs: [ArchiveVerb] = []
+    static let verbs: [ArchiveVerb] = [
+        .stats, .list, .show, .search, .export, .import, .verify, .backup, .restore, .compact,
+    ]
 
     /// Runs one of them; returns the exit code: 0 done, 1 not done or something was found, 64 used wrongly.
     static func run(arguments: [String], environment: [String: String]) async -> CInt {
