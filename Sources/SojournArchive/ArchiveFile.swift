@@ -40,7 +40,8 @@ struct ArchiveFile: ~Copyable {
         try Self.checkHeader(path)
         let connection = try Connection(path: path, readOnly: true)
         do throws(ArchiveError) {
-            try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
+            try connection.execute(
+                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
             try Self.checkOwner(connection)
             let version = try connection.integer("PRAGMA user_version") ?? 0
             guard version >= schema, version / 1_000 == schema / 1_000 else {

@@ -7,11 +7,13 @@ extension Connection {
     /// - Returns: whether there may be more.
     func indexNext(_ limit: Int) throws(ArchiveError) -> Bool {
         let upto = try self.integer("SELECT upto FROM indexing") ?? 0
-        let rows = try self.statement("SELECT rowid, handover, seq, at, type IN (\(Schema.messageTypes)) FROM events "
-            + "WHERE rowid > ? ORDER BY rowid LIMIT ?")
-            .all(upto, limit) { row in
-                (row: row.integer(0), message: NewMessage(row), isMessage: row.integer(4) == 1)
-            }
+        let rows = try self.statement(
+            "SELECT rowid, handover, seq, at, type IN (\(Schema.messageTypes)) FROM events "
+                + "WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        )
+        .all(upto, limit) { row in
+            (row: row.integer(0), message: NewMessage(row), isMessage: row.integer(4) == 1)
+        }
         guard let last = rows.last else { return false }
         // In the order of their documents: FTS5 begins a new segment with each one that is out of order.
         let messages = rows.filter(\.isMessage).map(\.message).sorted { $0.at < $1.at }

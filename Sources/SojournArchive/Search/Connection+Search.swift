@@ -80,7 +80,8 @@ extension Connection {
             ORDER BY search.rowid DESC LIMIT ?6
             """)
         return try statement.all(
-            match, Document.first(at: request.from ?? 0), last, request.agent, request.user, limit, read: Candidate.init)
+            match, Document.first(at: request.from ?? 0), last, request.agent, request.user, limit, read: Candidate.init
+        )
     }
 
     /// How well each matches. The formula is that of BM25, but how rare a word is counts among the candidates: to count it

@@ -230,7 +230,8 @@ private struct SearchParser {
 
     private func missing(after token: SearchToken?, at position: Int) -> SearchSyntaxError {
         guard let token else { return SearchSyntaxError("there is no word to search for", at: position) }
-        let what = token.kind == .open ? "this parenthesis has nothing in it" : "\(Self.name(token)) needs something after it"
+        let what =
+            token.kind == .open ? "this parenthesis has nothing in it" : "\(Self.name(token)) needs something after it"
         return SearchSyntaxError(what, at: token.position)
     }
 

@@ -22,7 +22,8 @@ extension ArchiveVerb {
     static let restore = ArchiveVerb(
         name: "restore", summary: "puts a backup in the place of the archive; the node must be stopped",
         words: "<backup>", wordCount: 1...1,
-        details: "What was there is kept as <archive>.before-restore. Sessions archived after the backup are only there."
+        details:
+            "What was there is kept as <archive>.before-restore. Sessions archived after the backup are only there."
     ) { arguments in
         let progress = Progress("copying")
         let (backup, path) = (arguments.words[0], arguments.archivePath)
@@ -37,7 +38,8 @@ extension ArchiveVerb {
 
     static let compact = ArchiveVerb(
         name: "compact", summary: "writes the file anew, as small as it can be; the node must be stopped",
-        details: "Needs as much free space as the file has. The search index becomes one piece, and as fast as it can be."
+        details:
+            "Needs as much free space as the file has. The search index becomes one piece, and as fast as it can be."
     ) { arguments in
         let path = arguments.archivePath
         guard unsafe access(path, F_OK) == 0 else { throw StartError("there is no archive \(path)") }

@@ -8,7 +8,8 @@ extension ArchiveVerb {
         options: [
             Option(name: "to", placeholder: "FILE", help: "where to (standard output)"),
             Option(name: "resume", placeholder: nil, help: "go on with a --to FILE that an export left unfinished"),
-            Option(name: "since", placeholder: "TIME", help: "only sessions that ended at this time (ISO 8601) or later"),
+            Option(
+                name: "since", placeholder: "TIME", help: "only sessions that ended at this time (ISO 8601) or later"),
             agent, user,
         ],
         details: """

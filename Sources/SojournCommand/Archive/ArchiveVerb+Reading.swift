@@ -102,7 +102,8 @@ extension ArchiveVerb {
     static let search = ArchiveVerb(
         name: "search", summary: "finds messages", words: "<words…>", wordCount: 1...64,
         options: [
-            agent, user, Option(name: "from", placeholder: "TIME", help: "only messages of this time (ISO 8601) or later"),
+            agent, user,
+            Option(name: "from", placeholder: "TIME", help: "only messages of this time (ISO 8601) or later"),
             Option(name: "to", placeholder: "TIME", help: "only messages before this time"),
             Option(name: "limit", placeholder: "NUMBER", help: "how many, up to 100 (20)"),
             Option(name: "order", placeholder: "ORDER", help: "rank (best first) or time (newest first)"), json,
@@ -134,7 +135,9 @@ extension ArchiveVerb {
                 Console.say(arguments.has("json") ? Self.json(hit).text : Self.lines(hit, isTerminal: isatty(1) == 1))
             }
             let waiting = try await archive.unindexed()
-            if waiting > 0 { Console.complain("\(waiting) events are not indexed yet; a running node does that by itself") }
+            if waiting > 0 {
+                Console.complain("\(waiting) events are not indexed yet; a running node does that by itself")
+            }
             return page.hits.isEmpty ? 1 : 0
         }
     }
@@ -155,7 +158,8 @@ extension ArchiveVerb {
 
     private static func line(_ session: ArchivedSession) -> String {
         let header = session.header
-        return "\(Instant(milliseconds: header.endedAt).iso8601)  \(header.id)  agent \(header.agent)  user \(header.user)  "
+        return
+            "\(Instant(milliseconds: header.endedAt).iso8601)  \(header.id)  agent \(header.agent)  user \(header.user)  "
             + "\(session.eventCount) events  \(header.reason.rawValue)"
     }
 

@@ -34,7 +34,8 @@ extension ArchiveVerb {
             let unsealed = state.unsealed > 0 ? "; \(state.unsealed) have no hash yet, a running node makes them" : ""
             Console.say(
                 "\(state.sessions) sessions with \(state.events) events checked: "
-                    + (state.damaged == 0 ? "all are as they were archived" : "\(state.damaged) are damaged") + unsealed)
+                    + (state.damaged == 0 ? "all are as they were archived" : "\(state.damaged) are damaged") + unsealed
+            )
             return state.damaged == 0 ? 0 : 1
         }
     }
@@ -54,7 +55,8 @@ struct VerifyNote {
 
     func read(archive: String) -> State? {
         guard let json = File.read(self.path).flatMap({ try? JSON.parse($0) }), json["archive"]?.string == archive,
-            let position = json["position"]?.int, let sessions = json["sessions"]?.int, let events = json["events"]?.int,
+            let position = json["position"]?.int, let sessions = json["sessions"]?.int,
+            let events = json["events"]?.int,
             let unsealed = json["unsealed"]?.int, let damaged = json["damaged"]?.int
         else { return nil }
         return State(

@@ -60,7 +60,9 @@ struct ArchiveBench: Sendable {
         let archive = try await Archive.open(path: self.path, log: .silent)
         let (seconds, counts) = try await self.write("hand-overs") { batch in
             let results = try await archive.prepare(batch)
-            guard results.allSatisfy({ $0 == .prepared }) else { throw StartError("a transcript was refused: \(results)") }
+            guard results.allSatisfy({ $0 == .prepared }) else {
+                throw StartError("a transcript was refused: \(results)")
+            }
             try await archive.settle(
                 batch.map { Settlement(id: $0.header.id, token: $0.token, outcome: .committed) })
         }
@@ -143,7 +145,8 @@ struct ArchiveBench: Sendable {
     }
 
     private static let kinds = [
-        "word", "rareWord", "twoWords", "phrase", "prefix", "shortPrefix", "or", "not", "user", "month", "dense", "time",
+        "word", "rareWord", "twoWords", "phrase", "prefix", "shortPrefix", "or", "not", "user", "month", "dense",
+        "time",
     ]
 
     private func request(_ kind: Int, _ random: inout SplitMix) throws -> SearchRequest {

@@ -27,7 +27,9 @@ struct KnownCounts: Sendable {
                 words.contains(1_000) || words.contains(1_500)
             },
             Known(search: "\(word(300)) NOT \(word(0))") { words, _ in words.contains(300) && !words.contains(0) },
-            Known(search: "\"\(word(3)) \(word(9))\"") { words, _ in zip(words, words.dropFirst()).contains { $0 == (3, 9) } },
+            Known(search: "\"\(word(3)) \(word(9))\"") { words, _ in
+                zip(words, words.dropFirst()).contains { $0 == (3, 9) }
+            },
             Known(search: stem + "*") { words, _ in words.contains { stems.contains($0) } },
             Known(search: word(0), user: user) { words, name in name == user && words.contains(0) },
         ]

@@ -47,7 +47,8 @@ struct MadeUpSessions: Sendable {
         var said: [[Int]] = []
         func add(_ type: String, _ at: Int64, _ data: String) {
             let seq = events.count + 1
-            let body = #"{"v":1,"epoch":"0a1b2c3d.1","seq":\#(seq),"at":\#(at),"type":"\#(type)","sessionId":"\#(id)","data":\#(data)}"#
+            let body =
+                #"{"v":1,"epoch":"0a1b2c3d.1","seq":\#(seq),"at":\#(at),"type":"\#(type)","sessionId":"\#(id)","data":\#(data)}"#
             events.append(TranscriptEvent(seq: seq, epoch: "0a1b2c3d.1", at: at, type: type, body: Array(body.utf8)))
         }
         add(EventType.sessionCreated, start, "{}")
