@@ -81,7 +81,9 @@ let package = Package(
                 "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
                 "SojournArchive", "SojournTesting",
             ]),
-        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
+        tests(
+            "SojournCommandTests",
+            ["SojournCommand", "SojournArchive", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )
 

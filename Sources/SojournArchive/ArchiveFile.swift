@@ -41,7 +41,8 @@ struct ArchiveFile: ~Copyable {
         let connection = try Connection(path: path, readOnly: true)
         do throws(ArchiveError) {
             try connection.execute(
-                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
+                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536"
+            )
             try Self.checkOwner(connection)
             let version = try connection.integer("PRAGMA user_version") ?? 0
             guard version >= schema, version / 1_000 == schema / 1_000 else {
@@ -99,8 +100,6 @@ struct ArchiveFile: ~Copyable {
         try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF")
         // Asked before anything is written: a database of another program stays as it is.
         try Self.checkOwner(connection)
-        // Counts for a new file only; an older one gets it when it is compacted.
-        try connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         let version = try connection.integer("PRAGMA user_version") ?? 0
         let newest = migrations.last?.major ?? 0
         guard version / 1_000 <= newest else {
@@ -110,13 +109,17 @@ struct ArchiveFile: ~Copyable {
                     + "only schema \(newest): start the newer program",
                 path: path)
         }
+        // Counts for a new file only; an older one gets it when it is compacted.
+        if version == 0 { try connection.execute("PRAGMA auto_vacuum = INCREMENTAL") }
         let mode = try connection.statement("PRAGMA journal_mode = WAL").first { $0.text(0) }
         guard mode == "wal" else {
             throw ArchiveError(
                 .other, "The archive \(path) cannot use a write-ahead log on this file system; use a local disk",
                 path: path)
         }
-        try connection.execute("PRAGMA synchronous = FULL")
+        // The right edges of all trees and the segments that the index merges stay in memory.
+        try connection.execute(
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000")
         // Whatever is deleted may have to be gone for good later, so all of it is overwritten at once.
         try connection.execute("PRAGMA secure_delete = ON")
     }

@@ -1,5 +1,6 @@
 import Foundation
 import SojournArchive
+import SojournCore
 import SojournTesting
 import Testing
 

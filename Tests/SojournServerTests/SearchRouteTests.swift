@@ -1,3 +1,4 @@
+import SojournArchive
 import SojournCore
 import SojournStore
 import SojournTesting
@@ -128,7 +129,7 @@ import Testing
                 == 400)
         _ = try node.call("PUT", target: "/api/messaging/agents/\(TestNode.agent)", "{}")
         ids["usual"] = try node.create()
-        for id in ids.values { try node.call("DELETE", "/\(id)") }
+        for id in ids.values { #expect(try node.call("DELETE", "/\(id)").status == 200) }
         let archive = try #require(node.archive)
         try await eventually("all are archived") { try await archive.stats().committed == 3 }
         func kept() async throws -> Set<String> {

@@ -18,7 +18,7 @@ extension Connection {
             "SELECT handover, id FROM sessions WHERE chain IS NULL AND state = 'committed' ORDER BY handover LIMIT ?"
         ).all(limit) { ($0.integer(0), $0.text(1)) }
         if open.isEmpty { return false }
-        try self.transaction { () throws(ArchiveError) in
+        try self.transaction(counts: false) { () throws(ArchiveError) in
             for (handover, id) in open {
                 let chain = try self.chain(of: handover, session: id).chain
                 try self.run("UPDATE sessions SET chain = ? WHERE handover = ?", chain.link, handover)

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What an archive's speed is compared with: SQLite writing the same rows by itself, as many to a transaction, with no
 /// second step and no index but the key.
 package final class BareInserts: Sendable {
@@ -33,8 +35,34 @@ package final class BareInserts: Sendable {
         }.get()
     }
 
+    /// How much CPU its thread has used, in seconds.
+    package func threadSeconds() async -> Double {
+        await withCheckedContinuation { continuation in
+            self.thread.enqueue(
+                .read(
+                    run: { _ in continuation.resume(returning: ThreadTime.seconds) },
+                    fail: { _ in continuation.resume(returning: 0) }))
+        }
+    }
+
     /// Closes the database.
     package func close() async { await self.thread.stop() }
+}
+
+extension Archive {
+    /// How much CPU the archive's thread has used, in seconds.
+    package func threadSeconds() async throws(ArchiveError) -> Double {
+        try await self.read { _ throws(ArchiveError) in ThreadTime.seconds }
+    }
+}
+
+/// The CPU that this thread has used.
+private enum ThreadTime {
+    static var seconds: Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
 }
 
 extension Connection {

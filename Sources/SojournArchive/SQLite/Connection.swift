@@ -100,13 +100,17 @@ import Glibc
 
     /// Runs `body` in one transaction, which is on disk when this returns. Whatever is thrown, by `body` or by
     /// the commit, nothing of it stays.
-    func transaction<Result>(_ body: () throws(ArchiveError) -> Result) throws(ArchiveError) -> Result {
+    ///
+    /// - Parameter counts: whether it is counted in ``transactions``.
+    func transaction<Result>(counts: Bool = true, _ body: () throws(ArchiveError) -> Result) throws(ArchiveError)
+        -> Result
+    {
         if self.inTransaction { try self.run("ROLLBACK") }
         try self.run("BEGIN IMMEDIATE")
         do {
             let result = try body()
             try self.run("COMMIT")
-            self.transactions += 1
+            if counts { self.transactions += 1 }
             return result
         } catch {
             // SQLite itself has rolled back already after some errors (full, I/O, no memory).

@@ -6,6 +6,8 @@ extension Connection {
     ///
     /// - Returns: whether there may be more.
     func indexNext(_ limit: Int) throws(ArchiveError) -> Bool {
+        // First, because a new message may get the number of one that is gone.
+        if try self.removeOutdated(limit) { return true }
         let upto = try self.integer("SELECT upto FROM indexing") ?? 0
         let rows = try self.statement(
             "SELECT rowid, handover, seq, at, type IN (\(Schema.messageTypes)) FROM events "
@@ -17,11 +19,28 @@ extension Connection {
         guard let last = rows.last else { return false }
         // In the order of their documents: FTS5 begins a new segment with each one that is out of order.
         let messages = rows.filter(\.isMessage).map(\.message).sorted { $0.at < $1.at }
-        try self.transaction { () throws(ArchiveError) in
+        try self.transaction(counts: false) { () throws(ArchiveError) in
             try self.index(messages)
             try self.run("UPDATE indexing SET upto = ?", last.row)
         }
         return rows.count == limit
+    }
+
+    /// Takes the words of messages that are gone out of the index, of `limit` messages at most, in one transaction.
+    ///
+    /// - Returns: whether there were any.
+    func removeOutdated(_ limit: Int) throws(ArchiveError) -> Bool {
+        guard try self.integer("SELECT 1 FROM outdated LIMIT 1") != nil else { return false }
+        try self.transaction(counts: false) { () throws(ArchiveError) in
+            let last = try self.integer("SELECT max(doc) FROM (SELECT doc FROM outdated ORDER BY doc LIMIT ?)", limit)
+            try self.run(
+                """
+                INSERT INTO search (search, rowid, text, who)
+                SELECT 'delete', doc, text, who FROM outdated WHERE doc <= ? ORDER BY doc
+                """, last)
+            try self.run("DELETE FROM outdated WHERE doc <= ?", last)
+        }
+        return true
     }
 
     /// How many events wait to be indexed, at most; cheap.
@@ -74,9 +93,10 @@ extension Connection {
     ///
     /// - Returns: whether there is more to do.
     func rewriteIndex(isFirst: Bool) throws(ArchiveError) -> Bool {
+        while try self.removeOutdated(5_000) {}
         let before = self.totalChanges
         // The negative number puts all segments on one level, which the following slices then merge.
-        try self.transaction { () throws(ArchiveError) in
+        try self.transaction(counts: false) { () throws(ArchiveError) in
             try self.run("INSERT INTO search (search, rank) VALUES ('merge', ?)", isFirst ? -500 : 500)
         }
         return self.totalChanges - before >= 2

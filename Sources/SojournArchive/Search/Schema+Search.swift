@@ -7,8 +7,10 @@ extension Schema {
     /// *document*, is 256 times the message's time in ms, plus a number that makes it unique: so documents are in the
     /// order of time, in one archive and over all of them. `messages` says which event a document is.
     ///
-    /// Events are indexed in the order in which they were written, by row number up to `indexing.upto`. What is deleted
-    /// is taken out of the index in the same transaction, by triggers, whoever deletes it.
+    /// Events are indexed in the order in which they were written, by row number up to `indexing.upto`. What is deleted,
+    /// by whomever, leaves `messages` in the same transaction, and is not found any more; its words wait in `outdated`
+    /// to be taken out of the index, for which FTS5 needs them. (A trigger may not touch FTS5 in a schema that is not
+    /// trusted.)
     static let search = Migration(
         major: 1, minor: 3,
         script: """
@@ -19,6 +21,7 @@ extension Schema {
             INSERT INTO indexing VALUES (0);
             CREATE TABLE messages (doc INTEGER PRIMARY KEY, handover INTEGER NOT NULL, seq INTEGER NOT NULL);
             CREATE UNIQUE INDEX messages_by_event ON messages (handover, seq);
+            CREATE TABLE outdated (doc INTEGER PRIMARY KEY, text TEXT NOT NULL, who TEXT NOT NULL);
             CREATE VIRTUAL TABLE search USING fts5(text, who, content = '', prefix = '2', tokenize = 'sojourn');
 
             CREATE TRIGGER session_deleted BEFORE DELETE ON sessions BEGIN
@@ -26,8 +29,8 @@ extension Schema {
                 DELETE FROM events WHERE handover = old.handover;
             END;
             CREATE TRIGGER message_deleted BEFORE DELETE ON events WHEN old.type IN (\(messageTypes)) BEGIN
-                INSERT INTO search (search, rowid, text, who)
-                    SELECT 'delete', m.doc, \(text(of: "old.body")), \(who)
+                INSERT INTO outdated (doc, text, who)
+                    SELECT m.doc, \(text(of: "old.body")), \(who)
                     FROM messages m JOIN sessions s ON s.handover = m.handover
                     WHERE m.handover = old.handover AND m.seq = old.seq;
                 DELETE FROM messages WHERE handover = old.handover AND seq = old.seq;

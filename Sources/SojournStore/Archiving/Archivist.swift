@@ -14,6 +14,9 @@ final class Archivist {
     static let interval = 1_000
     /// Sessions in one transaction.
     static let batch = 64
+    /// Batches under way at once: while one waits for Redis the other is written, and its transaction takes the
+    /// settlements of the first along.
+    static let workers = 2
     /// Ids that one look at a partition may take.
     static let perLook = 32
     /// Events of the sessions that are held in memory at once; a batch is closed when it has more.
@@ -24,7 +27,7 @@ final class Archivist {
     private let registry: Registry
     private var queue: [EndedSession] = []
     private var claimed: Set<SessionID> = []
-    private var isWorking = false
+    private var workers = 0
     private var isRunning = false
     private var isPolling = false
     private var isPaused = false
@@ -58,7 +61,7 @@ final class Archivist {
     /// Finishes the batch that is under way and what is claimed, as far as Redis answers.
     func stop() async {
         self.isRunning = false
-        while self.isWorking || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
+        while self.workers > 0 || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
     }
 
     /// Takes a session that was claimed as it ended.
@@ -125,8 +128,8 @@ final class Archivist {
     // MARK: Work
 
     private func work() {
-        guard !self.isWorking, !self.queue.isEmpty else { return }
-        self.isWorking = true
+        guard self.workers < Self.workers, !self.queue.isEmpty else { return }
+        self.workers += 1
         self.shard.loop.spawn { [weak self] in await self?.drain() }
     }
 
@@ -136,10 +139,11 @@ final class Archivist {
         while !self.queue.isEmpty {
             let batch = Array(self.queue.prefix(Self.batch))
             self.queue.removeFirst(batch.count)
+            if !self.queue.isEmpty { self.work() }
             await self.handOver(batch)
             for session in batch { self.claimed.remove(session.id) }
         }
-        self.isWorking = false
+        self.workers -= 1
     }
 
     private func handOver(_ batch: [EndedSession]) async {

@@ -53,12 +53,14 @@ struct ArchiveBench: Sendable {
         report["rows"] = rows
 
         let bare = try await BareInserts(path: self.path + ".bare")
-        let (bareSeconds, _) = try await self.write("bare inserts") { try await bare.insert($0) }
+        let (bareSeconds, _) = try await self.write("bare inserts", lanes: 1) { try await bare.insert($0) }
+        let bareCPU = await bare.threadSeconds()
         await bare.close()
         report["bareRowsPerSecond"] = rows / bareSeconds
+        report["bareCpuSeconds"] = bareCPU
 
         let archive = try await Archive.open(path: self.path, log: .silent)
-        let (seconds, counts) = try await self.write("hand-overs") { batch in
+        let (seconds, counts) = try await self.write("hand-overs", lanes: 2) { batch in
             let results = try await archive.prepare(batch)
             guard results.allSatisfy({ $0 == .prepared }) else {
                 throw StartError("a transcript was refused: \(results)")
@@ -68,6 +70,7 @@ struct ArchiveBench: Sendable {
         }
         report["rowsPerSecond"] = rows / seconds
         report["ofBare"] = bareSeconds / seconds
+        report["cpuSeconds"] = try await archive.threadSeconds()
         let left = try await archive.unindexed()
         let begin = OpenLoop.now()
         let progress = Progress("indexing")
@@ -92,7 +95,7 @@ struct ArchiveBench: Sendable {
 
     /// Makes up all sessions and writes them, batch after batch; how long that took, and what they contain.
     private func write(
-        _ what: String, _ write: ([Transcript]) async throws -> Void
+        _ what: String, lanes: Int, _ write: @escaping @Sendable ([Transcript]) async throws -> Void
     ) async throws -> (seconds: Double, counts: KnownCounts) {
         let progress = Progress(what)
         var counts = KnownCounts(self.made)
@@ -103,11 +106,16 @@ struct ArchiveBench: Sendable {
             let block = await next.value
             let following = done + block.count
             next = Task { self.block(at: following) }
-            for start in stride(from: 0, to: block.count, by: Self.batch) {
-                let batch = block[start..<min(start + Self.batch, block.count)]
-                try await write(batch.map(\.transcript))
-                for session in batch { counts.count(session.words, by: session.transcript.header.user) }
+            // As many batches at once as a node has under way.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (number, start) in stride(from: 0, to: block.count, by: Self.batch).enumerated() {
+                    if number >= lanes { try await group.next() }
+                    let batch = block[start..<min(start + Self.batch, block.count)].map(\.transcript)
+                    group.addTask { try await write(batch) }
+                }
+                try await group.waitForAll()
             }
+            for session in block { counts.count(session.words, by: session.transcript.header.user) }
             done = following
             progress.tell(done, of: self.sessions, "sessions")
         }
