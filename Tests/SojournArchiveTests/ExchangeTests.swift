@@ -83,7 +83,7 @@ import Testing
             }
             func ids(_ filter: ExportFilter) async throws -> [String] {
                 String(decoding: try await self.export(archive, filter), as: UTF8.self).split(separator: "\n")
-                    .filter { $0.hasPrefix("{\"end\":") }.compactMap { $0.split(separator: "\"").dropFirst(2).first }
+                    .filter { $0.hasPrefix("{\"end\":") }.compactMap { $0.split(separator: "\"").dropFirst(3).first }
                     .map(String.init)
             }
             var filter = ExportFilter()

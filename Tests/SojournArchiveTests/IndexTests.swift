@@ -114,7 +114,7 @@ import Testing
         try connection.execute(
             """
             DROP TRIGGER session_deleted; DROP TRIGGER message_deleted; DROP TRIGGER event_deleted;
-            DROP TRIGGER message_moved; DROP TABLE search; DROP TABLE messages; DROP TABLE indexing;
+            DROP TRIGGER message_moved; DROP TABLE search; DROP TABLE outdated; DROP TABLE messages; DROP TABLE indexing;
             DROP INDEX sessions_unsealed; ALTER TABLE sessions DROP COLUMN chain;
             PRAGMA user_version = 1002
             """)

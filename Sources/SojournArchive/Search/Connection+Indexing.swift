@@ -36,7 +36,7 @@ extension Connection {
             try self.run(
                 """
                 INSERT INTO search (search, rowid, text, who)
-                SELECT 'delete', doc, text, who FROM outdated WHERE doc <= ? ORDER BY doc
+                SELECT 'delete', doc, \(Schema.text(of: "s.body")), \(Schema.who) FROM outdated s WHERE doc <= ? ORDER BY doc
                 """, last)
             try self.run("DELETE FROM outdated WHERE doc <= ?", last)
         }
@@ -61,12 +61,13 @@ extension Connection {
 
     private func index(_ messages: [NewMessage]) throws(ArchiveError) {
         let place = try self.statement("INSERT OR IGNORE INTO messages (doc, handover, seq) VALUES (?, ?, ?)")
-        let insert = try self.statement(
+        let words = try self.statement(
             """
-            INSERT INTO search (rowid, text, who)
-            SELECT ?, \(Schema.text(of: "e.body")), \(Schema.who)
+            SELECT \(Schema.text(of: "e.body")), \(Schema.who)
             FROM events e JOIN sessions s ON s.handover = e.handover WHERE e.handover = ? AND e.seq = ?
             """)
+        // One row of VALUES: for INSERT … SELECT SQLite opens a savepoint, at which FTS5 writes out all it has gathered.
+        let insert = try self.statement("INSERT INTO search (rowid, text, who) VALUES (?, ?, ?)")
         var document: Int64 = 0
         for message in messages {
             document = max(Document.first(at: message.at), document + 1)
@@ -75,7 +76,8 @@ extension Connection {
                 document = try self.freeDocument(from: document)
                 try place.run(document, message.handover, message.seq)
             }
-            try insert.run(document, message.handover, message.seq)
+            let row = try words.first(message.handover, message.seq) { ($0.text(0), $0.text(1)) }
+            if let (text, who) = row { try insert.run(document, text, who) }
         }
     }
 

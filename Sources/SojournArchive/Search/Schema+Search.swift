@@ -9,8 +9,8 @@ extension Schema {
     ///
     /// Events are indexed in the order in which they were written, by row number up to `indexing.upto`. What is deleted,
     /// by whomever, leaves `messages` in the same transaction, and is not found any more; its words wait in `outdated`
-    /// to be taken out of the index, for which FTS5 needs them. (A trigger may not touch FTS5 in a schema that is not
-    /// trusted.)
+    /// to be taken out of the index, for which FTS5 needs them. (A trigger may use neither FTS5 nor JSON functions where
+    /// the schema is not trusted.)
     static let search = Migration(
         major: 1, minor: 3,
         script: """
@@ -21,7 +21,9 @@ extension Schema {
             INSERT INTO indexing VALUES (0);
             CREATE TABLE messages (doc INTEGER PRIMARY KEY, handover INTEGER NOT NULL, seq INTEGER NOT NULL);
             CREATE UNIQUE INDEX messages_by_event ON messages (handover, seq);
-            CREATE TABLE outdated (doc INTEGER PRIMARY KEY, text TEXT NOT NULL, who TEXT NOT NULL);
+            CREATE TABLE outdated (
+                doc INTEGER PRIMARY KEY, body BLOB NOT NULL, agent TEXT NOT NULL, user TEXT NOT NULL
+            );
             CREATE VIRTUAL TABLE search USING fts5(text, who, content = '', prefix = '2', tokenize = 'sojourn');
 
             CREATE TRIGGER session_deleted BEFORE DELETE ON sessions BEGIN
@@ -29,8 +31,8 @@ extension Schema {
                 DELETE FROM events WHERE handover = old.handover;
             END;
             CREATE TRIGGER message_deleted BEFORE DELETE ON events WHEN old.type IN (\(messageTypes)) BEGIN
-                INSERT INTO outdated (doc, text, who)
-                    SELECT m.doc, \(text(of: "old.body")), \(who)
+                INSERT INTO outdated (doc, body, agent, user)
+                    SELECT m.doc, old.body, s.agent, s.user
                     FROM messages m JOIN sessions s ON s.handover = m.handover
                     WHERE m.handover = old.handover AND m.seq = old.seq;
                 DELETE FROM messages WHERE handover = old.handover AND seq = old.seq;
