@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Extends the lease of the running turn, and hands it the messages that were meant for it.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
+-- KEYS[8] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token   ARGV[5] lease in ms
 -- ARGV[6] ms for which it waits for a human, or ""
 -- Returns {1, now, lease end, seqs handed over, with commas, head}; {0} nothing there; {2} past its deadline;
@@ -14,7 +15,7 @@
 --- @include "writer"
 --- @include "turn"
 --- @include "record"
-local s, clk, log, channel, due, tn, q = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, wb = unpack(KEYS)
 local id, replid, n, token, lease, waits = unpack(ARGV)
 local raw, now = clock(clk)
 local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'yt', 'yn', 'ys')
@@ -45,5 +46,6 @@ elseif h.z then
   redis.call('HDEL', s, 'z')
 end
 redis.call('HSET', s, 'y', over, 'q', w.head)
+redis.call('ZADD', wb, 'NX', raw, id)
 redis.call('ZADD', due, 'LT', over, id)
 return {1, now, over, table.concat(taken, ','), w.head}

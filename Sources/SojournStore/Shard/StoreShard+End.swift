@@ -48,7 +48,7 @@ extension StoreShard {
                 self.keyspace.agent(id.partition, agent), self.keyspace.user(id.partition, user),
                 keyHash.map { self.keyspace.conversation(id.partition, agent: agent, hash: Hex.encode($0)) }
                     ?? keys.session,
-                keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue,
+                keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue, keys.behind,
             ],
             args: [
                 .string(id.text), .string(reason.rawValue), self.replid, .string(self.archiving ? "archive" : "none"),

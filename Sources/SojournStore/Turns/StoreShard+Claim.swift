@@ -182,6 +182,6 @@ extension StoreShard {
 extension SessionKeys {
     /// What the scripts take that change turns.
     var turnWork: [String] {
-        [self.session, self.clock, self.log, self.channel, self.due, self.turns, self.queue, self.deltas]
+        [self.session, self.clock, self.log, self.channel, self.due, self.turns, self.queue, self.behind, self.deltas]
     }
 }
