@@ -11,8 +11,14 @@ static const unsigned char lua_adopt[] = {
 static const unsigned char lua_agents[] = {
 #embed "../../lua/agents.lua"
 };
+static const unsigned char lua_alive[] = {
+#embed "../../lua/alive.lua"
+};
 static const unsigned char lua_append[] = {
 #embed "../../lua/append.lua"
+};
+static const unsigned char lua_ask[] = {
+#embed "../../lua/ask.lua"
 };
 static const unsigned char lua_cancel[] = {
 #embed "../../lua/cancel.lua"
@@ -64,6 +70,9 @@ static const unsigned char lua_read[] = {
 };
 static const unsigned char lua_register[] = {
 #embed "../../lua/register.lua"
+};
+static const unsigned char lua_reply[] = {
+#embed "../../lua/reply.lua"
 };
 static const unsigned char lua_report[] = {
 #embed "../../lua/report.lua"
@@ -175,7 +184,9 @@ static const csojourn_lua_file files[] = {
     { "ack", lua_ack, sizeof lua_ack },
     { "adopt", lua_adopt, sizeof lua_adopt },
     { "agents", lua_agents, sizeof lua_agents },
+    { "alive", lua_alive, sizeof lua_alive },
     { "append", lua_append, sizeof lua_append },
+    { "ask", lua_ask, sizeof lua_ask },
     { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
@@ -193,6 +204,7 @@ static const csojourn_lua_file files[] = {
     { "patch", lua_patch, sizeof lua_patch },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },
+    { "reply", lua_reply, sizeof lua_reply },
     { "report", lua_report, sizeof lua_report },
     { "ring", lua_ring, sizeof lua_ring },
     { "say", lua_say, sizeof lua_say },

@@ -59,6 +59,7 @@ import Testing
             "extend": "#!lua flags=allow-oom", "cancel": "#!lua flags=allow-oom", "turns": "#!lua flags=no-writes",
             "delta": "#!lua", "say": "#!lua", "lease": "#!lua", "report": "#!lua", "finish": "#!lua", "adopt": "#!lua",
             "enlist": "#!lua", "ring": "#!lua", "agents": "#!lua",
+            "ask": "#!lua", "reply": "#!lua", "alive": "#!lua flags=no-writes",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {

@@ -27,6 +27,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         /// The HTTP status that goes with it.
         public let status: Int
 
+        /// A code that came from another node, which may be newer.
+        package init(name: String, status: Int) {
+            self.name = name
+            self.status = status
+        }
+
         /// The request is wrong; repeating it changes nothing.
         public static let validation = Code(name: "VALIDATION_ERROR", status: 400)
         /// There is no such session, or it is not the caller's.

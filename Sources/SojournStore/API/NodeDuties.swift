@@ -27,6 +27,7 @@ package final class NodeDuties {
     func start() async {
         if let archivist {
             self.archivists?.start()
+            self.shard.desk?.start()
             await archivist.start()
             self.sweeper.onClaimed = { [weak archivist] in archivist?.take($0) }
         }
@@ -40,6 +41,7 @@ package final class NodeDuties {
         await self.nodes.stop()
         await self.archivist?.stop()
         await self.archivists?.stop()
+        await self.shard.desk?.stop()
     }
 
     /// Looks at every partition now; the test clock has moved.

@@ -55,6 +55,16 @@ struct Keyspace: Sendable {
     func bell(_ agent: UUIDBits) -> String { self.ready(agent) }
     /// The answer kept under the idempotency key of a create.
     func idempotency(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "i:" + hash }
+    /// The questions to an archivist, and the channel that rings for them.
+    func questions(_ archivist: String) -> String { self.prefixes[self.partition(of: archivist)] + "aq:" + archivist }
+    /// The channel that rings for the answers to one who asks.
+    func answers(_ asker: String) -> String { self.prefixes[self.partition(of: asker)] + "aa:" + asker }
+    /// The answer to one question.
+    func answer(_ asker: String, _ number: Int) -> String { self.answers(asker) + ":" + String(number) }
+    /// Of 16 hexadecimal digits, which are random.
+    private func partition(of name: String) -> Int {
+        Int((UInt64(name, radix: 16) ?? 0) % UInt64(self.partitions))
+    }
     private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
     /// The channel on which a loop hears itself.
     func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }

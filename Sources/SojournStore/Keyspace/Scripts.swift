@@ -34,6 +34,9 @@ struct Scripts: Sendable {
     let enlist: Script
     let ring: Script
     let agents: Script
+    let ask: Script
+    let reply: Script
+    let alive: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -71,6 +74,9 @@ struct Scripts: Sendable {
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
+        self.ask = script("ask", 1)
+        self.reply = script("reply", 2)
+        self.alive = script("alive", 1)
     }
 
     var all: [Script] {
@@ -79,7 +85,7 @@ struct Scripts: Sendable {
             self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats, self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents,
+            self.enlist, self.ring, self.agents, self.ask, self.reply, self.alive,
         ]
     }
 }
