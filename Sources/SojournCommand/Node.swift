@@ -40,6 +40,8 @@ struct Node {
         configuration.outageHold = settings.outageHold
         configuration.tombstoneLife = settings.tombstone
         configuration.archiveLease = settings.archiveLease
+        configuration.archiveFollows = settings.archiveFollows
+        configuration.logWindow = settings.logWindow
         configuration.testClock = settings.testClock
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []

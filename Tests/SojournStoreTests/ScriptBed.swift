@@ -161,7 +161,8 @@ final class ScriptBed {
     ) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            self.scripts.append, [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas, keys.behind],
+            self.scripts.append,
+            [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas, keys.behind],
             [id.text, replid, "\(messages)"] + bodies)
     }
 
@@ -193,8 +194,11 @@ final class ScriptBed {
         let keys = self.keys(id)
         return try self.call(
             self.scripts.fire,
-[keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind, keys.deltas],
- [id.text, Self.replid])
+            [
+                keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
+                keys.deltas,
+            ],
+            [id.text, Self.replid])
     }
 
     func end(
@@ -206,7 +210,8 @@ final class ScriptBed {
             [
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
-                hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue, keys.behind,
+                hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas,
+                keys.turns, keys.queue, keys.behind,
             ], [id.text, reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"])
     }
 

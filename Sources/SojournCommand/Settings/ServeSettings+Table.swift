@@ -69,6 +69,14 @@ extension ServeSettings {
             standard: "<data>/archive.sqlite; with --redis another node's business",
             help: "the SQLite file for ended sessions; none deletes them"
         ) { $0.archive = $1 == "none" ? .nobody : .file(try Rule.path($1)) },
+        Setting(
+            name: "archive-follow", placeholder: "true|false", standard: "true",
+            help: "whether the archive also gets what live sessions log, within a second"
+        ) { $0.archiveFollows = try Rule.truth($1) },
+        Setting(
+            name: "log-window", placeholder: "EVENTS", standard: "1000",
+            help: "how many events of a live session stay in Redis once an archive has the older ones; all keeps all"
+        ) { $0.logWindow = $1 == "all" ? nil : try Rule.integer($1, 100...1_000_000) },
     ]
 
     private static let operation: [Setting] = [

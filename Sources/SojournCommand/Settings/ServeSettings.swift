@@ -16,6 +16,10 @@ struct ServeSettings: Sendable {
     var partitions = 256
     /// Where ended sessions go.
     var archive = Archive.unset
+    /// Whether the archive is written behind live sessions.
+    var archiveFollows = true
+    /// How many events of a live session Redis keeps when an archive has the older ones; nil keeps all.
+    var logWindow: Int? = 1_000
     /// How many event loops run.
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.

@@ -27,10 +27,13 @@ final class Archivist {
     private var isWorking = false
     private var isRunning = false
     private var isPolling = false
-    private var isPaused = false
+    private(set) var isPaused = false
     /// Outcomes that Redis has given and the archive has not taken yet.
     private var unsettled: [Settlement] = []
+    /// Archivists that are away and were spoken of.
+    private var toldAway: Set<String> = []
     private var crashPoint: CrashPoint?
+    private lazy var behind = WriteBehind(archivist: self, registry: self.registry)
     /// What keeps the archive from taking sessions; nil while it works.
     private(set) var trouble: String?
     /// Sessions handed over since the start.
@@ -47,6 +50,7 @@ final class Archivist {
     func start() async {
         self.isRunning = true
         await self.settleLeftovers()
+        if self.shard.configuration.archiveFollows { self.behind.start() }
         self.shard.loop.spawn { [weak self] in
             while let self, self.isRunning {
                 await self.poll()
@@ -58,6 +62,7 @@ final class Archivist {
     /// Finishes the batch that is under way and what is claimed, as far as Redis answers.
     func stop() async {
         self.isRunning = false
+        await self.behind.stop()
         while self.isWorking || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
     }
 
@@ -75,7 +80,9 @@ final class Archivist {
         guard !self.isPaused, self.queue.count < 4 * Self.batch, !self.isPolling else { return }
         self.isPolling = true
         defer { self.isPolling = false }
-        await self.shard.concurrently(self.registry.partitions) { await self.poll($0) }
+        await self.shard.concurrently(Set(self.registry.partitions).union(self.behind.partitions)) {
+            await self.poll($0)
+        }
     }
 
     private func poll(_ partition: Int) async {
@@ -96,11 +103,6 @@ final class Archivist {
             for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
             where !self.claimed.contains(id) {
                 guard let session = await self.claim(id, by: script) else { continue }
-                if script == shard.scripts.steal {
-                    shard.log(
-                        .notice, "an archivist let its lease lapse; this one takes the session over",
-                        ["session.id": id.text, "archive.id": self.archive.id])
-                }
                 self.take(session)
                 taken += 1
             }
@@ -108,18 +110,38 @@ final class Archivist {
         return taken >= Self.perLook
     }
 
-    func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
+    /// Claims an ended session.
+    ///
+    /// - Parameter gone: an archivist that has followed it and is not there any more.
+    func claim(_ id: SessionID, by script: Script, gone: String = "") async -> EndedSession? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
             let answer = try? await self.shard.call(
-                script, keys: [keys.session, keys.clock, keys.arc],
+                script, keys: [keys.session, keys.clock, keys.arc, keys.log],
                 args: [
                     .string(id.text), .string(self.archive.id), .string(random),
-                    .integer(Int(self.shard.configuration.archiveLease)),
-                ]), answer.count == 3, let major = answer[1].int, let head = answer[2].int
+                    .integer(Int(self.shard.configuration.archiveLease)), .string(gone),
+                ]), answer.count >= 2
         else { return nil }
+        if let other = answer[1].string, answer[0].int == 2, gone.isEmpty, self.registry.isGone(other) {
+            return await self.claim(id, by: script, gone: other)
+        }
+        if let other = answer[1].string, answer[0].int == 3 { self.tellAway(id, other) }
+        guard answer.count >= 3, let major = answer[1].int, let head = answer[2].int else { return nil }
+        if answer.count > 3, answer[3].string != nil {
+            self.shard.log(
+                .notice, "an archivist let its lease lapse; this one takes the session over",
+                ["session.id": id.text, "archive.id": self.archive.id])
+        }
         return EndedSession(id: id, head: head, claim: (Int64(major), random))
+    }
+
+    private func tellAway(_ id: SessionID, _ other: String) {
+        guard self.registry.isGone(other), self.toldAway.insert(other).inserted else { return }
+        self.shard.log(
+            .warning, "ended sessions wait for an archivist that is away: only it has their beginnings",
+            ["session.id": id.text, "archive.id": other])
     }
 
     // MARK: Work
@@ -148,10 +170,10 @@ final class Archivist {
             transcripts[place] = await self.transcript(of: batch[place])
             self.crashPoint?.reached(.read)
         }
-        let ready = transcripts.compactMap { $0 }
+        var ready = transcripts.compactMap { $0 }
         guard !ready.isEmpty else { return }
         do {
-            let results = try await self.archive.prepare(ready)
+            let results = try await self.prepare(&ready, of: batch)
             var settlements: [Settlement] = []
             var acknowledged: [Transcript] = []
             for (transcript, result) in zip(ready, results) {
@@ -170,6 +192,28 @@ final class Archivist {
         } catch {
             self.failed(error, sessions: ready.count)
         }
+    }
+
+    /// Puts transcripts on disk. One that is only the rest of what was written behind its session, and does not fit to
+    /// that, is read again, whole.
+    private func prepare(
+        _ transcripts: inout [Transcript], of batch: [EndedSession]
+    ) async throws(ArchiveError) -> [PrepareResult] {
+        var results = try await self.archive.prepare(transcripts)
+        for (place, result) in results.enumerated() {
+            guard case .incomplete = result,
+                let ended = batch.first(where: { $0.id.text == transcripts[place].header.id }),
+                let whole = await self.transcript(of: ended, whole: true), whole != transcripts[place]
+            else { continue }
+            transcripts[place] = whole
+            results[place] = try await self.archive.prepare([whole]).first ?? result
+        }
+        return results
+    }
+
+    /// Notes that so many sessions came to a step; see ``CrashPoint``.
+    func reached(_ step: CrashPoint.Step, _ count: Int) {
+        for _ in 0..<count { self.crashPoint?.reached(step) }
     }
 
     /// Writes down how hand-overs ended. What the archive refuses now is tried again until it takes it: Redis has
@@ -220,7 +264,7 @@ final class Archivist {
 
     // MARK: Trouble
 
-    private func failed(_ error: ArchiveError, sessions: Int) {
+    func failed(_ error: ArchiveError, sessions: Int) {
         let reason = "\(error)"
         if self.trouble == nil {
             self.shard.log(
@@ -240,7 +284,7 @@ final class Archivist {
         }
     }
 
-    private func recovered() {
+    func recovered() {
         guard self.trouble != nil else { return }
         self.trouble = nil
         self.shard.log(.notice, "the archive takes sessions again", ["archive.path": self.archive.path])

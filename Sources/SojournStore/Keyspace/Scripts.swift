@@ -83,7 +83,8 @@ struct Scripts: Sendable {
         [
             self.create, self.read, self.touch, self.patch, self.append, self.delta, self.page, self.end, self.tick,
             self.fire,
-            self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats, self.register, self.meta,
+            self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
+            self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.ask, self.reply, self.alive,
         ]

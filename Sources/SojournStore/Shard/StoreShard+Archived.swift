@@ -65,14 +65,14 @@ extension StoreShard {
                 endedAt: header.endedAt, reason: EndReason(rawValue: header.reason.rawValue) ?? .ended,
                 head: header.head, info: found.info)
         } catch {
-            throw self.unavailable(error, of: id)
+            throw self.unavailable(error, of: id.text)
         }
     }
 
-    func unavailable(_ error: ArchiveError, of id: SessionID) -> StoreError {
+    func unavailable(_ error: ArchiveError, of id: String) -> StoreError {
         self.log(
             .error, "the archive could not be read; the request fails",
-            ["session.id": id.text, "archive.path": self.archive?.path ?? "", "error": "\(error)"])
+            ["session.id": id, "archive.path": self.archive?.path ?? "", "error": "\(error)"])
         return StoreError(.archiveUnavailable, "The archive cannot be read", retryAfter: 5)
     }
 }
@@ -104,7 +104,7 @@ struct ArchivedLog: LogSource {
                 events: page.events.compactMap { Event(bytes: $0.body) }, oldest: 1, head: self.session.head,
                 epoch: self.session.epoch)
         } catch {
-            throw self.shard.unavailable(error, of: self.session.id)
+            throw self.shard.unavailable(error, of: self.session.id.text)
         }
     }
 }

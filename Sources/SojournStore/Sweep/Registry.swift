@@ -53,6 +53,11 @@ final class Registry {
             ])
     }
 
+    /// Whether a member that was there is not any more; false as long as that is not certain.
+    func isGone(_ member: String) -> Bool {
+        self.isRunning && self.live.contains(self.name) && !self.live.contains(member)
+    }
+
     /// Leaves, so that the others take over at once.
     func stop() async {
         self.isRunning = false

@@ -128,7 +128,7 @@ final class Sweeper {
                 shard.scripts.fire,
                 keys: [
                     keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
- keys.deltas,
+                    keys.deltas,
                 ],
                 args: [.string(id.text), shard.replid, .integer(shard.configuration.turnAttempts)])
             if answer.first?.int == 1 || answer.first?.int == 2 {

@@ -49,7 +49,9 @@ extension StoreShard {
     /// Opens a session's first turn for messages of its user after the last one of its agent, if there are any.
     private func adopt(_ id: SessionID, for agent: UUIDBits) async throws(StoreError) {
         for _ in 0..<8 {
-            guard case .success(let stretch) = try await self.stretch(id, from: 1, limit: 64, newestFirst: true),
+            guard
+                case .success(let stretch) = try await self.stretch(
+                    id, from: 1, limit: 64, newestFirst: true, isWhole: false),
                 stretch.state == .live
             else { return }
             let unanswered = stretch.events.prefix { $0.type != EventType.agentMessage }
