@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Reads what an archivist does not have yet of a live session's log; the first one to come follows it from then on.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] sessions with events that are not archived
--- ARGV[1] id   ARGV[2] archivist   ARGV[3] 16 hex digits for its token   ARGV[4] archivist that is gone, or ""
+-- ARGV[1] id   ARGV[2] archivist   ARGV[3] 16 hex digits for its token   ARGV[4] live archivists, with a
+--   space before and behind each, or "" when they are not known
 -- ARGV[5] first seq to read, or "" for the one after the archived head   ARGV[6] how many events at the most (512)
 -- Returns {1, now, token, archived head, head, epoch, first seq that can be had, first seq that is read, {events},
 --   {fields}, blob}, with fields and blob only at the beginning or when a first seq is given; {0} it does not live;
@@ -10,7 +11,7 @@
 --- @include "fields"
 --- @include "slice"
 local s, clk, blob, log, wb = unpack(KEYS)
-local id, owner, random, gone, first, limit = unpack(ARGV)
+local id, owner, random, live, first, limit = unpack(ARGV)
 local _, now = clock(clk)
 local h = fields(s, 's', 'q', 'e', 'wo', 'wa', 'wf')
 if not h.q or h.s then
@@ -21,7 +22,8 @@ local head = tonumber(h.q)
 local oldest = head - redis.call('LLEN', log) + 1
 local follower, token = string.match(h.wo or '', '^([^.]*)%.(.*)$')
 if follower ~= owner then
-  if follower and follower ~= gone then return {2, follower} end
+  local isThere = live == '' or string.find(live, ' ' .. (follower or '') .. ' ', 1, true)
+  if follower and isThere then return {2, follower} end
   if oldest > 1 then return {3, follower or ''} end
   token = random
   redis.call('HSET', s, 'wo', owner .. '.' .. token, 'wa', 0, 'wf', 1)

@@ -2,9 +2,9 @@
 -- Takes over an ended session whose archivist let its lease lapse.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] arc   KEYS[4] log
 -- ARGV[1] id   ARGV[2] archivist   ARGV[3] 16 hex digits for the token   ARGV[4] lease in ms
--- ARGV[5] archivist that is gone, or ""
+-- ARGV[5] live archivists, with a space before and behind each, or "" when they are not known
 -- Returns {1, major of the token, head, archivist that had it before or nothing}; {0} the lease holds, or it is gone;
---   {2, archivist} another one has followed it; {3, archivist} only that one has its beginning
+--   {2, archivist} another one has followed it; {3, archivist} only that one has its beginning, and it is gone
 --- @include "clock"
 --- @include "take"
 local raw, now = clock(KEYS[2])

@@ -226,11 +226,11 @@ final class ScriptBed {
 
     /// `script` is claim or steal.
     func claim(
-        _ script: Script, _ id: SessionID, owner: String, random: String, gone: String = ""
+        _ script: Script, _ id: SessionID, owner: String, random: String, live: String = ""
     ) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            script, [keys.session, keys.clock, keys.arc, keys.log], [id.text, owner, random, "30000", gone])
+            script, [keys.session, keys.clock, keys.arc, keys.log], [id.text, owner, random, "30000", live])
     }
 
     func ack(_ id: SessionID, owner: String, major: String, random: String) throws -> RawReply {

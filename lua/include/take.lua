@@ -2,7 +2,7 @@
 -- also when a failover lost the counter: max(previous + 1, now in ms); the random part makes it unique.
 -- A session that another archivist has followed is that one's; when it is gone, anybody's whose log is whole. Who may
 -- not have it looks at it again later, so that it does not stand in the way of the others.
-local function take(s, log, arc, raw, now, id, owner, random, lease, gone)
+local function take(s, log, arc, raw, now, id, owner, random, lease, live)
   local h = redis.call('HMGET', s, 's', 'ct', 'q', 'co', 'wo')
   if not h[1] then
     redis.call('ZREM', arc, id)
@@ -10,10 +10,10 @@ local function take(s, log, arc, raw, now, id, owner, random, lease, gone)
   end
   local follower = h[5] and string.match(h[5], '^[^.]*')
   if follower and follower ~= owner then
-    local isWhole = redis.call('LLEN', log) == tonumber(h[3])
-    if follower ~= gone or not isWhole then
-      redis.call('ZADD', arc, raw + (isWhole and 2000 or lease), id)
-      return {isWhole and 2 or 3, follower}
+    local isThere = live == '' or string.find(live, ' ' .. follower .. ' ', 1, true)
+    if isThere or redis.call('LLEN', log) < tonumber(h[3]) then
+      redis.call('ZADD', arc, raw + (isThere and 2000 or lease), id)
+      return {isThere and 2 or 3, follower}
     end
   end
   local major = math.max((tonumber(h[2]) or 0) + 1, now)

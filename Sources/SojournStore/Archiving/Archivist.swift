@@ -110,10 +110,8 @@ final class Archivist {
         return taken >= Self.perLook
     }
 
-    /// Claims an ended session.
-    ///
-    /// - Parameter gone: an archivist that has followed it and is not there any more.
-    func claim(_ id: SessionID, by script: Script, gone: String = "") async -> EndedSession? {
+    /// Claims an ended session; nil when it is another's.
+    func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
@@ -121,12 +119,9 @@ final class Archivist {
                 script, keys: [keys.session, keys.clock, keys.arc, keys.log],
                 args: [
                     .string(id.text), .string(self.archive.id), .string(random),
-                    .integer(Int(self.shard.configuration.archiveLease)), .string(gone),
+                    .integer(Int(self.shard.configuration.archiveLease)), .string(self.registry.words),
                 ]), answer.count >= 2
         else { return nil }
-        if let other = answer[1].string, answer[0].int == 2, gone.isEmpty, self.registry.isGone(other) {
-            return await self.claim(id, by: script, gone: other)
-        }
         if let other = answer[1].string, answer[0].int == 3 { self.tellAway(id, other) }
         guard answer.count >= 3, let major = answer[1].int, let head = answer[2].int else { return nil }
         if answer.count > 3, answer[3].string != nil {

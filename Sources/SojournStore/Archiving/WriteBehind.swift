@@ -165,24 +165,20 @@ final class WriteBehind {
     }
 
     /// Reads what the archive does not have of a session; nil when it does not live or is another archivist's.
-    private func read(_ id: SessionID, from first: Int? = nil, gone: String = "") async -> Reading? {
+    private func read(_ id: SessionID, from first: Int? = nil) async -> Reading? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
             let answer = try? await self.shard.call(
                 self.shard.scripts.follow, keys: [keys.session, keys.clock, keys.blob, keys.log, keys.behind],
                 args: [
-                    .string(id.text), .string(self.archive.id), .string(random), .string(gone),
+                    .string(id.text), .string(self.archive.id), .string(random), .string(self.registry.words),
                     .string(first.map { String($0) } ?? ""), .integer(StoreShard.stretch),
                 ])
         else { return nil }
         switch answer.first?.int {
         case 1: return self.reading(answer, of: id)
-        case 2:
-            let other = answer.dropFirst().first?.string ?? ""
-            if gone.isEmpty, self.registry.isGone(other) { return await self.read(id, from: first, gone: other) }
-            await self.leave(id)
-        case 3: await self.leave(id)
+        case 2, 3: await self.leave(id)
         default: break
         }
         return nil

@@ -53,6 +53,11 @@ final class Registry {
             ])
     }
 
+    /// The live members as the scripts take them: a space before and behind each; empty while they are not known.
+    var words: String {
+        self.live.contains(self.name) ? " " + self.live.joined(separator: " ") + " " : ""
+    }
+
     /// Whether a member that was there is not any more; false as long as that is not certain.
     func isGone(_ member: String) -> Bool {
         self.isRunning && self.live.contains(self.name) && !self.live.contains(member)
