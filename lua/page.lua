@@ -5,8 +5,8 @@
 -- ARGV[5] number of the last delta seen, for those after it if the stretch reaches the head; "" for none
 -- Returns {state, now, head, oldest kept, epoch, {cuts}, {events}, number of the newest delta, {deltas},
 --   archivist that follows it or "", archived head, first seq that archivist has} with the states of read; fewer
---   events than asked for when they are over 1 MiB together, but one at least; {state, now, tombstone fields} for 4;
---   {0, now} for nothing
+--   events than asked for when they are over 1 MiB together, but one at least, or when an archivist has the first ones;
+--   {state, now, tombstone fields} for 4; {0, now} for nothing
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"
@@ -31,7 +31,10 @@ local head = tonumber(h[8])
 local oldest = head - redis.call('LLEN', KEYS[3]) + 1
 local from, to = math.max(tonumber(ARGV[1]), oldest), math.min(tonumber(ARGV[2]), head)
 local backward = ARGV[4] == '1'
-local events, tooMany = slice(KEYS[3], oldest, from, to, math.min(tonumber(ARGV[3]), 512), backward)
+local limit = math.min(tonumber(ARGV[3]), 512)
+-- What comes before the oldest kept is read first, from the archive; only the room behind it is for these.
+if h[20] and not backward then limit = limit - (oldest - math.min(oldest, math.max(tonumber(ARGV[1]), h[22]))) end
+local events, tooMany = slice(KEYS[3], oldest, from, to, limit, backward)
 local number, deltas = tonumber(h[18]) or 0, {}
 if ARGV[5] ~= '' and h[19] and not backward and from + #events > head and not tooMany then
   local missed = number - tonumber(ARGV[5])

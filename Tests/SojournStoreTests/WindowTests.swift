@@ -303,8 +303,10 @@ import Testing
         for number in 0..<20 { try await b.say("input \(number)", in: session) }
         try await eventually { try self.kept(session, server) <= 5 }
         let turn = try #require(
-            try await b.shard { try await $0.claim(agent: agent, count: 1, lease: 60_000, wait: 0, watch: ClaimWatch()) }
-                .first)
+            try await b.shard {
+                try await $0.claim(agent: agent, count: 1, lease: 60_000, wait: 0, watch: ClaimWatch())
+            }
+            .first)
         #expect(turn.messages.map(\.content) == ["input 0"])
         #expect(turn.turn.input == [2])
         await a.stop()
