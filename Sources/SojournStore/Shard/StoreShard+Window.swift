@@ -24,9 +24,9 @@ extension StoreShard {
         guard low <= high else { return .success(window.beginning(at: follower.first)) }
         let limit = min(limit, Self.stretch)
         if newestFirst {
-            // The window comes first; what it has in this stretch may fill the page.
+            // The window comes first, and what it has may be enough: whoever wants all reads on.
             let inWindow = max(0, min(to, window.history.head) - window.oldest + 1)
-            guard window.events.count == inWindow, inWindow < limit else {
+            guard inWindow == 0 || (!isWhole && window.events.count == inWindow && inWindow < limit) else {
                 return .success(window.beginning(at: follower.first))
             }
         }
