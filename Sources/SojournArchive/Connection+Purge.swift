@@ -88,7 +88,8 @@ extension Connection {
         let isBusy = try self.statement("PRAGMA wal_checkpoint(TRUNCATE)").first { $0.int(0) != 0 } ?? true
         guard !isBusy else {
             throw ArchiveError(
-                .busy, "The archive \(self.path) is being read by another program, so erased events stay in its "
+                .busy,
+                "The archive \(self.path) is being read by another program, so erased events stay in its "
                     + "write-ahead log; this is tried again", path: self.path)
         }
     }

@@ -80,7 +80,7 @@ enum Schema {
                 """),
         // What was erased on purpose, without its content.
         Migration(
-            major: 1, minor: 1,
+            major: 1, minor: 2,
             script: """
                 CREATE TABLE purges (
                     number INTEGER PRIMARY KEY,

@@ -93,6 +93,7 @@ extension NodeServer {
     private func delete(_ context: RouteContext) async throws(StoreError) -> Answer {
         _ = try context.body()
         let id = try self.shard.sessionID(context.captures[0])
+        if context.query("purge") == "1" { return try await self.purge(id, context) }
         try await self.shard.delete(id)
         return .json(
             200,

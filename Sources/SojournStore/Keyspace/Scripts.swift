@@ -81,7 +81,7 @@ struct Scripts: Sendable {
         self.purge = script("purge", 2)
         self.erase = script("erase", 8)
         self.release = script("release", 2)
-        self.disown = script("disown", 3)
+        self.disown = script("disown", 5)
         self.note = script("note", 1)
     }
 
