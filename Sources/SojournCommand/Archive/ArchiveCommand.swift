@@ -1,7 +1,7 @@
 /// `sojourn archive`: looks into the archive, and takes care of it.
 enum ArchiveCommand {
     /// The commands, in the order of the help.
-    static let verbs: [ArchiveVerb] = []
+    static let verbs: [ArchiveVerb] = [.adopt]
 
     /// Runs one of them; returns the exit code: 0 done, 1 not done or something was found, 64 used wrongly.
     static func run(arguments: [String], environment: [String: String]) async -> CInt {

@@ -168,7 +168,8 @@ extension StoreShard {
         return found
     }
 
-    private func members(_ key: String) async throws(StoreError) -> [SessionID] {
+    /// The sessions in a sorted set.
+    func members(_ key: String) async throws(StoreError) -> [SessionID] {
         do {
             return try await self.redis.send(["ZRANGE", .string(key), 0, -1], kind: .read)
                 .array?.compactMap { $0.string.flatMap { SessionID($0) } } ?? []

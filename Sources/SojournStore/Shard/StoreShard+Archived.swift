@@ -42,7 +42,9 @@ extension StoreShard {
             return (session, KeptLog(shard: self, id: id))
         case .tombstone(let tombstone):
             if tombstone.isPurged { throw .sessionNotFound(id.text) }
-            guard let archivist = tombstone.archivist else { return try await self.search(id) }
+            guard let archivist = tombstone.archivist else {
+                return try await self.search(id, lost: tombstone.lost)
+            }
             do throws(StoreError) {
                 if let found = try await self.archived(id, by: archivist) { return found }
             } catch {
@@ -56,7 +58,11 @@ extension StoreShard {
     }
 
     /// Asks everybody.
-    private func search(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
+    ///
+    /// - Parameter lost: the archivist with which it was lost, unless that is there again.
+    private func search(
+        _ id: SessionID, lost: String? = nil
+    ) async throws(StoreError) -> (session: Session, log: any LogSource) {
         guard self.archiving else { throw .sessionNotFound(id.text) }
         var away = Set(try await self.knownArchives())
         for (archivist, answer) in try await self.archives.askAll("session", ["id": .string(id.text)]) {
@@ -68,6 +74,11 @@ extension StoreShard {
             if let session = ArchivedRecord.session(body, id: id) {
                 return (session, ArchivedLog(shard: self, archivist: archivist, session: session))
             }
+        }
+        if let lost {
+            throw StoreError(
+                .sessionNotFound, "The transcript of session '\(id)' was lost with the archivist '\(lost)'",
+                details: ["sessionId": .string(id.text), "lostWith": .string(lost)])
         }
         guard let silent = away.min() else { throw .sessionNotFound(id.text) }
         throw Self.unreachable(id, archivist: silent)
