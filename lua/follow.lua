@@ -30,7 +30,7 @@ if follower ~= owner then
   h.wa, h.wf = 0, 1
 end
 local from = math.max(tonumber(first) or h.wa + 1, oldest)
-local whole = first ~= '' or tonumber(h.wa) == 0
+local whole = first ~= '' or tonumber(h.wa) < tonumber(h.wf)
 return {1, now, token, tonumber(h.wa), head, h.e, tonumber(h.wf), from,
   (slice(log, oldest, from, head, math.min(tonumber(limit), 512), false)),
   whole and redis.call('HGETALL', s) or {}, whole and redis.call('GET', blob)}

@@ -115,5 +115,21 @@ enum Schema {
                 CREATE INDEX sessions_by_agent ON sessions (agent, ended_at, id) WHERE state = 'committed';
                 CREATE INDEX sessions_by_user ON sessions (user, ended_at, id) WHERE state = 'committed';
                 """),
+        // What was erased on purpose, without its content.
+        Migration(
+            major: 1, minor: 2,
+            script: """
+                CREATE TABLE purges (
+                    number INTEGER PRIMARY KEY,
+                    kind TEXT NOT NULL CHECK (kind IN ('session', 'user')),
+                    id TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    sessions INTEGER NOT NULL DEFAULT 0,
+                    events INTEGER NOT NULL DEFAULT 0,
+                    bytes INTEGER NOT NULL DEFAULT 0,
+                    done INTEGER NOT NULL DEFAULT 0
+                );
+                CREATE INDEX purges_by_id ON purges (id);
+                """),
     ]
 }

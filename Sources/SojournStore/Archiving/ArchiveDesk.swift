@@ -29,6 +29,8 @@ package final class ArchiveDesk {
     init(shard: StoreShard, archive: Archive) {
         self.shard = shard
         self.archive = archive
+        self.hireReaders()
+        self.hireStretches()
     }
 
     /// Has questions of a kind answered. What they make the archive do must bear repeating.

@@ -66,7 +66,12 @@ final class WriteBehind {
 
     /// Writes down everything there is to write at this moment.
     func look() async {
-        guard !self.archivist.isPaused, self.shard.archiving, !self.isLooking else { return }
+        guard self.shard.archiving, !self.isLooking else { return }
+        guard !self.archivist.isPaused else {
+            // Others take over meanwhile.
+            self.lastLook = 0
+            return
+        }
         self.isLooking = true
         defer { self.isLooking = false }
         let now = EventLoop.now
@@ -288,6 +293,7 @@ final class WriteBehind {
             switch try await self.shard.read(id) {
             case .live, .due, .closed: return .followed
             case .nothing: return .unexplained
+            case .tombstone(let tombstone) where tombstone.isPurged: return .superfluous
             case .tombstone(let tombstone): return taken(by: tombstone.archivist, from: tombstone.first)
             }
         } catch {

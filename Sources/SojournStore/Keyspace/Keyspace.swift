@@ -23,6 +23,14 @@ struct Keyspace: Sendable {
     var nodes: String { self.namespace + ":nodes" }
     /// The live archivists.
     var archivists: String { self.namespace + ":archivists" }
+    /// The archivists that take sessions now; one in trouble still answers questions.
+    var archiving: String { self.namespace + ":archiving" }
+    /// What every archive must erase, in the slot of the first partition.
+    var purges: String { self.prefixes[0] + "purges" }
+    /// How far an erasure has come.
+    func report(_ number: Int64) -> String { self.prefixes[0] + "pr:" + String(number) }
+    /// All archives there are, whether their archivists live or not: how far each has come with the purges.
+    var archives: String { self.namespace + ":archives" }
 
     /// The registered agents.
     var agents: String { self.namespace + ":agents" }

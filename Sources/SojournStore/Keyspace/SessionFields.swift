@@ -84,6 +84,10 @@ struct Tombstone {
     let token: String?
     /// The first event that archive has: 1, unless what was before was lost with another archive.
     let first: Int
+    /// Whether its transcript was erased on purpose.
+    let isPurged: Bool
+    /// The archivist with which its transcript was lost.
+    let lost: String?
 
     init?(_ fields: SessionFields) {
         guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at")
@@ -96,5 +100,7 @@ struct Tombstone {
         self.archivist = fields.text("archivist")
         self.token = fields.text("token")
         self.first = Int(fields.number("first") ?? 1)
+        self.lost = fields.text("lost")
+        self.isPurged = fields.text("purged") != nil
     }
 }

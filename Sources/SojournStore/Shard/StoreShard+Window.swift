@@ -51,7 +51,7 @@ extension StoreShard {
         let stretch = ArchivedStretch(id: id.text, from: from, to: to, limit: limit, newestFirst: newestFirst)
         let events: [Event]
         if let archive, archive.id == archivist {
-            events = try await stretch.read(in: archive, for: self)
+            events = try await stretch.read(in: archive)
         } else {
             let answer = try await self.archives.ask(archivist, ArchivedStretch.kind, stretch.question)
             events = (answer.array ?? []).compactMap { $0.string.flatMap { Event(bytes: Array($0.utf8)) } }
@@ -72,15 +72,15 @@ extension StoreShard {
             .archiveUnavailable, "The archivist '\(archivist)' does not have event \(seq) of session '\(id)'",
             details: ["archivist": .string(archivist)], retryAfter: 5)
     }
+}
 
-    /// Lets this node's archive answer for the logs that other nodes read.
-    func answerStretches() {
-        self.desk?.hire(ArchivedStretch.kind) { [unowned self] question throws(StoreError) in
-            guard let archive = self.archive, let stretch = ArchivedStretch(question) else { throw .unexpected }
+extension ArchiveDesk {
+    /// Has stretches of logs read that Redis still knows, for nodes that have not this archive.
+    func hireStretches() {
+        self.hire(ArchivedStretch.kind) { [archive] question throws(StoreError) in
+            guard let stretch = ArchivedStretch(question) else { throw .unexpected }
             return .array(
-                try await stretch.read(in: archive, for: self).map {
-                    .string(String(decoding: $0.bytes, as: UTF8.self))
-                })
+                try await stretch.read(in: archive).map { .string(String(decoding: $0.bytes, as: UTF8.self)) })
         }
     }
 }
@@ -113,14 +113,11 @@ private struct ArchivedStretch {
         ]
     }
 
-    func read(in archive: Archive, for shard: StoreShard) async throws(StoreError) -> [Event] {
-        do {
-            return try await archive.kept(
-                self.id, from: self.from, to: self.to, limit: self.limit, newestFirst: self.newestFirst
-            ).compactMap { Event(bytes: $0.body) }
-        } catch {
-            throw shard.unavailable(error, of: self.id)
-        }
+    func read(in archive: Archive) async throws(StoreError) -> [Event] {
+        try await ArchiveDesk.reading(archive) { archive throws(ArchiveError) in
+            try await archive.kept(
+                self.id, from: self.from, to: self.to, limit: self.limit, newestFirst: self.newestFirst)
+        }.compactMap { Event(bytes: $0.body) }
     }
 }
 

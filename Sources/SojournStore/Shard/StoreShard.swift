@@ -92,7 +92,6 @@ package final class StoreShard {
         try await self.agents.start()
         self.feed.start()
         self.archives.own = self.desk
-        self.answerStretches()
     }
 
     /// Makes the first call; a Redis that cannot be used is told with the reason.
