@@ -1,9 +1,9 @@
-import SojournArchive
 import SojournCore
 import SojournLoop
 import SojournTesting
 import Testing
 
+@testable import SojournArchive
 @testable import SojournStore
 
 /// Several archivists share the work, also when one of them comes, goes, or has no room.
