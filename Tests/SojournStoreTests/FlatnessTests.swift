@@ -18,10 +18,12 @@ import Testing
             var seq = try await shard.session(id).head
             while seq < head {
                 let count = min(64, head - seq)
-                let bodies = (0..<count).map { number in
-                    Event.body(
-                        type: EventType.systemMessage, sessionID: id,
-                        data: JSON.object(["content": .string("event \(seq + 1 + number)")]).bytes)
+                let bodies = (0..<count).map { number -> [UInt8] in
+                    let draft = MessageDraft(authorID: StoreNode.user, content: "event \(seq + 1 + number)")
+                    let message = SessionID(at: shard.clock.now, partition: id.partition).text
+                    return Event.body(
+                        type: draft.author.eventType, sessionID: id,
+                        data: JSON.object(draft.data(id: message)).bytes)
                 }
                 let answer = try await shard.call(
                     shard.scripts.append,

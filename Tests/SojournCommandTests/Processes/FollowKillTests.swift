@@ -57,7 +57,7 @@ import Testing
             return try client.send("LLEN", key).string.flatMap { Int($0) } ?? -1
         }
         for _ in 0..<3 { told[try writer.create()] = [] }
-        for round in 0..<28 {
+        for round in 0..<20 {
             let step = Self.steps[round % Self.steps.count]
             let isRandom = step == "any moment"
             let follower = try self.node(
@@ -114,7 +114,7 @@ import Testing
             #expect(seqs == Array(1...head))
             #expect(messages == told[id])
         }
-        for step in Self.steps { #expect(kills[step, default: 0] >= 5, "\(step): \(kills[step, default: 0]) kills") }
+        for step in Self.steps { #expect(kills[step, default: 0] >= 4, "\(step): \(kills[step, default: 0]) kills") }
         #expect(trimmed > 0 && unavailable > 0)
         print(
             "kills of the follower \(kills), messages \(told.values.map(\.count).reduce(0, +)), logs found trimmed",
