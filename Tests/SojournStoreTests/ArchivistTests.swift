@@ -42,6 +42,13 @@ import Testing
         try server.client().send("KEYS", pattern).array.count
     }
 
+    @Test func `a transaction takes sessions until they are many or long, and one at least`() {
+        #expect(Archivist.batchSize([]) == 0)
+        #expect(Archivist.batchSize(Array(repeating: 10, count: 1000)) == Archivist.batch)
+        #expect(Archivist.batchSize([Archivist.eventsHeld + 1, 1]) == 1)
+        #expect(Archivist.batchSize([Archivist.eventsHeld - 1, 1, 1]) == 2)
+    }
+
     @Test func `two archivists share the work, and each session is served once`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }
@@ -49,7 +56,14 @@ import Testing
         let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"))
         let b = try await StoreNode.start(on: server, name: "b", archivePath: folder.file("b.sqlite"))
         let archives = try [#require(a.archive), #require(b.archive)]
-        try await eventually { try server.client().send("ZCARD", "sj:archivists") == .int(2) }
+        try await eventually("both know of each other") {
+            var shares = 0
+            for node in [a, b] {
+                let duties = node.store.duties
+                shares += try await node.loops[0].run { duties.value.archivists?.partitions.count ?? 0 }
+            }
+            return shares == 16
+        }
         let sessions = try await self.conversations(120, on: a)
         for (number, session) in sessions.enumerated() {
             try await (number % 2 == 0 ? a : b).store.end(session.id.text)
