@@ -121,9 +121,6 @@ import Synchronization
     @inline(never)
     private func fail(_ sentence: String) -> Never { fatalError(sentence) }
 
-    /// Whether the caller is on the loop.
-    public func isIsolatingCurrentContext() -> Bool? { self.isCurrent }
-
     // MARK: Doors
 
     /// The libevent base, for code on the loop.

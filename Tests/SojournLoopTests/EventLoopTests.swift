@@ -174,7 +174,8 @@ private func helper(_ loop: EventLoop) async -> Bool {
         #expect(fired.withLock { $0 })
     }
 
-    @Test func `an object of a loop that is touched on another thread stops the process with a sentence`() async throws {
+    @Test func `an object of a loop that is touched on another thread stops the process with a sentence`() async throws
+    {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             let loop = EventLoop(name: "mine")
             let box = try await loop.run { Confined([1], to: loop) }

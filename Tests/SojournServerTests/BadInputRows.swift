@@ -355,7 +355,8 @@ extension BadInput {
             BadInput(
                 "POST", "/{live}/stream", "{}", 405, "METHOD_NOT_ALLOWED",
                 "Method POST is not allowed for \(base)/{live}/stream"),
-            BadInput("GET", "^/test/clock", nil, 405, "METHOD_NOT_ALLOWED", "Method GET is not allowed for /test/clock"),
+            BadInput(
+                "GET", "^/test/clock", nil, 405, "METHOD_NOT_ALLOWED", "Method GET is not allowed for /test/clock"),
             // These names are routes of their own, not sessions.
             BadInput(
                 "DELETE", "/health", nil, 405, "METHOD_NOT_ALLOWED", "Method DELETE is not allowed for \(base)/health"),

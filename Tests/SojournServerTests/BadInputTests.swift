@@ -40,7 +40,8 @@ extension BadInput {
         let (loop, confined) = try #require(node.server.parts.first)
         let patterns = try await loop.run {
             let node = confined.value
-            let routes = node.sessionRoutes + node.messageRoutes + node.timeoutRoutes + node.deltaRoutes
+            let routes =
+                node.sessionRoutes + node.messageRoutes + node.timeoutRoutes + node.deltaRoutes
                 + node.nodeRoutes + node.turnRoutes
             return routes.map { (method: $0.method.rawValue, pattern: $0.pattern) }
         }

@@ -116,7 +116,8 @@ import Testing
         init(length: Int, spacing: Int) {
             self.events = (1...length).compactMap { seq in
                 let type = seq % spacing == 0 ? "user.message" : "session.renewed"
-                let text = #"{"v":1,"epoch":"e.1","seq":\#(seq),"at":1,"type":"\#(type)","sessionId":"s","#
+                let text =
+                    #"{"v":1,"epoch":"e.1","seq":\#(seq),"at":1,"type":"\#(type)","sessionId":"s","#
                     + #""data":{"id":"\#(seq)","content":"c"}}"#
                 return Event(bytes: Array(text.utf8))
             }
