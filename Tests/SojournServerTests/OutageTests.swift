@@ -33,8 +33,8 @@ import Testing
             ("POST", "\(base)/\(id)/messages", #"{"content":"x"}"#),
         ]
         let reads = [
-            ("DELETE", "\(base)/\(id)", ""),
-            ("GET", "\(base)/\(id)", nil), ("GET", "\(base)/\(id)/messages", nil), ("GET", base, nil),
+            ("DELETE", "\(base)/\(id)", ""), ("GET", "\(base)/\(id)", nil),
+            ("GET", "\(base)/\(id)/messages", nil), ("GET", base, nil),
             ("GET", "\(base)/\(id)/stream", nil),
         ]
         let sent = try writes.map { ($0.1, try node.send($0.0, target: $0.1, $0.2)) }

@@ -7,7 +7,7 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
-    let archivists: Registry?
+    private let archivists: Registry?
     let archivist: Archivist?
 
     init(shard: StoreShard, archive: Archive?) {
