@@ -66,7 +66,7 @@ import Testing
         try await first.up()
         let sentence = try await self.refusal(shared)
         #expect(sentence.contains("one.sqlite is in use by process \(first.pid)"), "\(sentence)")
-        #expect(try await first.stop() == 0)
+        #expect(try await first.stop() == .exited(0))
     }
 
     @Test func `a Redis that is not there is named`() async throws {
