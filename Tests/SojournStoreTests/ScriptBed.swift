@@ -48,6 +48,7 @@ final class ScriptBed {
 
     /// Calls a script with exactly the rights that its keys give.
     func call(_ script: Script, _ keys: [String], _ arguments: [String]) throws -> RawReply {
+        #expect(keys.count >= script.keyCount, "\(script.name) declares \(script.keyCount) keys")
         let rights = keys.map { "~" + $0 } + keys.filter { $0.contains(":ch:") }.map { "&" + $0 }
         try self.redis.send(["ACL", "SETUSER", "strict", "resetkeys", "resetchannels"] + rights)
         return try self.strict.send(["EVAL", script.source, "\(keys.count)"] + keys + arguments)
@@ -198,7 +199,7 @@ final class ScriptBed {
                 keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
                 keys.deltas,
             ],
-            [id.text, Self.replid])
+            [id.text, Self.replid, "3"])
     }
 
     func end(

@@ -22,7 +22,7 @@ extension StoreShard {
         let low = max(from, follower.first)
         let high = min(to, window.oldest - 1)
         guard low <= high else { return .success(window.beginning(at: follower.first)) }
-        let limit = min(limit, Self.stretch)
+        let limit = max(1, min(limit, Self.stretch))
         if newestFirst {
             // The window comes first, and what it has may be enough: whoever wants all reads on.
             let inWindow = max(0, min(to, window.history.head) - window.oldest + 1)
