@@ -53,7 +53,9 @@ public struct KeyspaceWalk {
 
     private mutating func violation(_ key: String) throws -> String? {
         guard case .int(let life) = try self.redis.send("PTTL", key), life == -1 else { return nil }
-        let whole = ["meta", "nodes", "archivists", "archiving", "archives", "agents", "workers"].map { "\(self.namespace):\($0)" }
+        let whole = ["meta", "nodes", "archivists", "archiving", "archives", "agents", "workers"].map {
+            "\(self.namespace):\($0)"
+        }
         if whole.contains(key) { return nil }
         guard let end = key.range(of: "}:") else { return "\(key) belongs to no partition and has no TTL" }
         let prefix = String(key[..<end.upperBound])
