@@ -35,6 +35,8 @@ final class Archivist {
     private(set) var unsettled: [Settlement] = []
     /// Archivists that are away and were spoken of.
     private var toldAway: Set<String> = []
+    /// Ended sessions that another archivist has followed, and until when they are left to it.
+    private var postponed: [SessionID: Int] = [:]
     private var crashPoint: CrashPoint?
     private lazy var behind = WriteBehind(archivist: self, registry: self.registry)
     /// What keeps the archive from taking sessions; nil while it works.
@@ -53,7 +55,7 @@ final class Archivist {
     func start() async {
         self.isRunning = true
         await self.settleLeftovers()
-        if self.shard.configuration.archiveFollows { self.behind.start() }
+        self.behind.start()
         self.shard.loop.spawn { [weak self] in
             while let self, self.isRunning {
                 await self.poll()
@@ -109,7 +111,7 @@ final class Archivist {
         var taken = 0
         for (script, ids) in zip([shard.scripts.claim, shard.scripts.steal], answer) {
             for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
-            where !self.claimed.contains(id) {
+            where !self.claimed.contains(id) && self.postponed[id].map({ $0 <= EventLoop.now }) ?? true {
                 guard let session = await self.claim(id, by: script) else { continue }
                 self.take(session)
                 taken += 1
@@ -130,7 +132,13 @@ final class Archivist {
                     .integer(Int(self.shard.configuration.archiveLease)), .string(self.registry.words),
                 ]), answer.count >= 2
         else { return nil }
-        if let other = answer[1].string, answer[0].int == 3 { self.tellAway(id, other) }
+        if let other = answer[1].string, answer[0].int != 1 {
+            // The script puts it off for two seconds: then its own archivist shall be the first to look.
+            if self.postponed.count > 10_000 { self.postponed = self.postponed.filter { $0.value > EventLoop.now } }
+            self.postponed[id] = EventLoop.now + 5_000
+            if answer[0].int == 3 { self.tellAway(id, other) }
+            return nil
+        }
         guard answer.count >= 3, let major = answer[1].int, let head = answer[2].int else { return nil }
         if answer.count > 3, answer[3].string != nil {
             self.shard.log(

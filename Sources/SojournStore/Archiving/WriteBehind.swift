@@ -23,18 +23,19 @@ final class WriteBehind {
     /// For how long a session of another archivist is left alone, in milliseconds.
     static let patience = 3_000
 
-    private unowned let archivist: Archivist
-    private let shard: StoreShard
-    private let archive: Archive
-    private let registry: Registry
+    unowned let archivist: Archivist
+    let shard: StoreShard
+    let archive: Archive
+    let registry: Registry
     /// The partitions in which this archivist follows sessions that may not be its own by rendezvous.
-    private(set) var partitions: Set<Int> = []
+    var partitions: Set<Int> = []
     /// Sessions that cannot be followed here, and until when they are left alone.
-    private var strangers: [SessionID: Int] = [:]
+    var strangers: [SessionID: Int] = [:]
     private var isRunning = false
     private var isLooking = false
-    private var lastLook = 0
-    private var replid: String?
+    /// What was so when all sessions here were reviewed last.
+    var absences = -1
+    var replid: String?
     private var toldOfHole: Set<SessionID> = []
     /// Events written since the start.
     private(set) var written = 0
@@ -46,11 +47,13 @@ final class WriteBehind {
         self.registry = registry
     }
 
+    /// Begins to follow; or, if that is turned off, only looks after what was followed before.
     func start() {
         self.isRunning = true
+        let follows = self.shard.configuration.archiveFollows
         self.shard.loop.spawn { [weak self] in
             while let self, self.isRunning {
-                await self.look()
+                if follows { await self.look() } else { _ = await self.reviewIfNeeded() }
                 await self.shard.loop.sleep(milliseconds: Self.interval)
             }
         }
@@ -61,31 +64,20 @@ final class WriteBehind {
         guard self.isRunning else { return }
         self.isRunning = false
         while self.isLooking { await self.shard.loop.sleep(milliseconds: 5) }
-        if self.shard.isConnected { await self.look() }
+        if self.shard.isConnected, self.shard.configuration.archiveFollows { await self.look() }
     }
 
     /// Writes down everything there is to write at this moment.
     func look() async {
-        guard self.shard.archiving, !self.isLooking else { return }
-        guard !self.archivist.isPaused else {
-            // Others take over meanwhile.
-            self.lastLook = 0
-            return
-        }
+        guard self.shard.archiving, !self.isLooking, !self.archivist.isPaused else { return }
         self.isLooking = true
         defer { self.isLooking = false }
-        let now = EventLoop.now
-        if now - self.lastLook > Registry.silence - 1_000 || self.replid != self.shard.redis.replid {
-            // Others may have taken over meanwhile, or Redis may have lost what is written here.
-            guard await self.reviewAll() else { return }
-            self.replid = self.shard.redis.replid
-        }
+        guard await self.reviewIfNeeded() else { return }
         var news: [SessionID] = []
-        var isWhole = true
         await self.shard.concurrently(Set(self.registry.partitions).union(self.partitions)) { partition in
-            if let found = await self.news(in: partition) { news += found } else { isWhole = false }
+            news += await self.news(in: partition)
         }
-        if isWhole { self.lastLook = EventLoop.now }
+        let now = EventLoop.now
         if self.strangers.count > 10_000 { self.strangers = self.strangers.filter { $0.value > now } }
         while !news.isEmpty, !self.archivist.isPaused {
             let batch = Array(news.prefix(Self.batch))
@@ -94,8 +86,8 @@ final class WriteBehind {
         }
     }
 
-    /// The sessions of a partition with events that are not archived; nil when Redis did not answer.
-    private func news(in partition: Int) async -> [SessionID]? {
+    /// The sessions of a partition with events that are not archived.
+    private func news(in partition: Int) async -> [SessionID] {
         let now = EventLoop.now
         var found: [SessionID] = []
         var start = 0
@@ -104,7 +96,7 @@ final class WriteBehind {
                 "ZRANGE", .string(self.shard.keyspace.behind(partition)), .integer(start),
                 .integer(start + Self.page - 1),
             ]
-            guard let page = (try? await self.shard.redis.send(command, kind: .read))?.array else { return nil }
+            guard let page = (try? await self.shard.redis.send(command, kind: .read))?.array else { return found }
             found += page.compactMap { $0.string.flatMap { self.shard.keyspace.sessionID($0) } }
                 .filter { self.strangers[$0].map { $0 <= now } ?? true }
             if page.count < Self.page { return found }
@@ -115,7 +107,7 @@ final class WriteBehind {
     // MARK: One batch
 
     /// What was read of one session.
-    private struct Reading {
+    struct Reading {
         let id: SessionID
         let token: String
         let epoch: String
@@ -170,7 +162,7 @@ final class WriteBehind {
     }
 
     /// Reads what the archive does not have of a session; nil when it does not live or is another archivist's.
-    private func read(_ id: SessionID, from first: Int? = nil) async -> Reading? {
+    func read(_ id: SessionID, from first: Int? = nil) async -> Reading? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
@@ -228,86 +220,6 @@ final class WriteBehind {
                     ]), answer.first?.int == 1
             else { return false }
             guard let left = answer.dropFirst().first?.int, left > 0 else { return true }
-        }
-    }
-
-    // MARK: Others' sessions
-
-    /// A session is another archivist's: what is here of it goes, unless it may be the only copy.
-    private func leave(_ id: SessionID) async {
-        self.strangers[id] = EventLoop.now + Self.patience
-        if (try? await self.archive.open(id.text)) != nil { _ = await self.review([id.text]) }
-    }
-
-    /// Asks Redis about every session that is followed here.
-    ///
-    /// - Returns: whether all are settled.
-    private func reviewAll() async -> Bool {
-        var last: Int64 = 0
-        while let page = try? await self.archive.open(after: last), let end = page.last {
-            guard await self.review(page.map(\.id)) else { return false }
-            last = end.handover
-        }
-        return true
-    }
-
-    private func review(_ ids: [String]) async -> Bool {
-        var superfluous: [String] = []
-        var unexplained: [String] = []
-        var isWhole = true
-        await self.shard.concurrently(ids) { text in
-            guard let id = self.shard.keyspace.sessionID(text) else { return unexplained.append(text) }
-            switch await self.fate(of: id) {
-            case .followed: self.partitions.insert(id.partition)
-            case .superfluous: superfluous.append(text)
-            case .unexplained: unexplained.append(text)
-            case nil: isWhole = false
-            }
-        }
-        if !superfluous.isEmpty { _ = try? await self.archive.forget(superfluous) }
-        if !unexplained.isEmpty { _ = try? await self.archive.quarantine(unexplained) }
-        return isWhole
-    }
-
-    private enum Fate {
-        case followed
-        /// Another archivist has all of it.
-        case superfluous
-        /// What is here may be the only copy.
-        case unexplained
-    }
-
-    /// What became of a session that was followed here; nil when Redis does not answer.
-    private func fate(of id: SessionID) async -> Fate? {
-        func taken(by archivist: String?, from first: Int) -> Fate {
-            archivist == nil || archivist == self.archive.id || first > 1 ? .unexplained : .superfluous
-        }
-        do throws(StoreError) {
-            if case .success(let stretch) = try await self.shard.keptStretch(id, from: .max) {
-                guard let follower = stretch.follower, follower.archivist != self.archive.id else {
-                    await self.dropLostTail(of: id, behind: stretch)
-                    return .followed
-                }
-                return taken(by: follower.archivist, from: follower.first)
-            }
-            switch try await self.shard.read(id) {
-            case .live, .due, .closed: return .followed
-            case .nothing: return .unexplained
-            case .tombstone(let tombstone) where tombstone.isPurged: return .superfluous
-            case .tombstone(let tombstone): return taken(by: tombstone.archivist, from: tombstone.first)
-            }
-        } catch {
-            return nil
-        }
-    }
-
-    /// A failover may have lost events that are written here, and nothing need have been logged since.
-    private func dropLostTail(of id: SessionID, behind stretch: LogStretch) async {
-        guard stretch.state == .live, let open = try? await self.archive.open(id.text),
-            open.head > stretch.history.head
-        else { return }
-        if let reading = await self.read(id, from: stretch.history.head + 1) {
-            _ = try? await self.archive.follow([reading.stretch])
         }
     }
 
