@@ -51,7 +51,36 @@ import Testing
         #expect(try await a.types(id) == ["session.created", "user.message", "user.message"])
         #expect(try server.client().send("KEYS", "*:q:*") == .array([]))
         let turn = try await a.claimOne()
-        #expect(turn.turn.id.number == 1 && turn.messages.map(\.content) == ["one", "two"])
+        #expect(turn.turn.id.number == 1 && turn.messages.map(\.content) == ["one"])
+        try await a.complete(turn)
+        #expect(try await a.claimOne().messages.map(\.content) == ["two"])
+        await a.stop()
+    }
+
+    @Test func `a session works by turns as soon as somebody asks for them`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let a = try await StoreNode.start(on: server) { $0.turnQueue = 3 }
+        let (asked, told, stopped) = (try await a.session().id, try await a.session().id, try await a.session().id)
+        for id in [asked, told, stopped] {
+            for text in ["one", "two"] { #expect(try await a.say(text, in: id, ifBusy: .enqueue).turnID == nil) }
+        }
+        // By looking at them.
+        #expect(try await a.turns(asked).queue.map(\.name) == ["1", "2"])
+        #expect(try await a.turns(asked).turns.map(\.status) == [.queued, .queued])
+        // By a message that says what to do while another one is answered.
+        let draft = MessageDraft(authorID: StoreNode.user, content: "three")
+        #expect(await code { _ = try await a.store.say(draft, to: told.text, ifBusy: .reject) } == .sessionBusy)
+        #expect(try await a.store.say(draft, to: told.text, ifBusy: .enqueue).turnID == "\(told).3")
+        #expect(await code { _ = try await a.store.say(draft, to: told.text, ifBusy: .enqueue) } == .rateLimited)
+        // By stopping.
+        #expect(try await a.interrupt(stopped, emptying: true).sorted() == ["1", "2"])
+        // The first worker finds them all, and nothing twice.
+        let turns = try await a.claim(10, wait: 15_000)
+        #expect(Set(turns.map(\.turn.id.session)).isSubset(of: [asked, told]))
+        #expect(turns.allSatisfy { $0.messages.map(\.content) == ["one"] })
+        try await expectLegal(told, on: a)
+        #expect(try await a.turns(stopped).turns.map(\.status) == [.cancelled, .cancelled])
         await a.stop()
     }
 
