@@ -13,7 +13,8 @@ extension NodeServer {
                 let id = try self.shard.sessionID(context.captures[0])
                 let request = try DeltaRequest(try context.body())
                 let progress = try await self.deltas.publish(
-                    request.pieces, of: request.messageID, turnID: request.turnID, in: id)
+                    request.pieces, of: request.messageID, turnID: request.turnID, in: id,
+                    idempotency: try Idempotency(context, clientKey: nil))
                 return .json(
                     200,
                     [
