@@ -18,7 +18,8 @@ final class TurnNode: Sendable {
     let loop: EventLoop
 
     static func start(
-        on redis: RedisServer, name: String = "node", _ change: (inout StoreConfiguration) -> Void = { _ in }
+        on redis: RedisServer, name: String = "node", answerLimit: Int = 30_000,
+        _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> TurnNode {
         let loop = EventLoop(name: name)
         var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
@@ -27,7 +28,8 @@ final class TurnNode: Sendable {
         let store = try await SessionStore.start(configuration: configuration, loops: [loop])
         var serving = ServerConfiguration()
         serving.port = 0
-        serving.answerLimit = 5_000
+        serving.testClock = configuration.testClock
+        serving.answerLimit = answerLimit
         let server = try await Server.start(configuration: serving, store: store)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
     }
