@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SojournCore
 import SojournStore
 import SojournTesting
@@ -22,7 +23,7 @@ import Testing
         try worker.write(toFile: folder.file("worker.py"), atomically: true, encoding: .utf8)
         let id = try await node.create()
         _ = try await node.say("are you there?", in: id)
-        let python = try Child(
+        let python = try TestProcess(
             "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
         try await eventually(within: 20, "what was said before it came is answered") {
             try await node.events(id).contains { $0["data"]?["content"] == "You said: are you there?" }
@@ -45,7 +46,7 @@ import Testing
         // A machine that is busy with other tests is given more than one chance to be quick.
         var waits: [Int] = []
         repeat {
-            let python = try Child(
+            let python = try TestProcess(
                 "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
             _ = try await node.say("hello", in: id)
             try await eventually(within: 60, "it runs") {
@@ -82,18 +83,18 @@ import Testing
         try slow.write(toFile: folder.file("worker.py"), atomically: true, encoding: .utf8)
         let id = try await node.create()
         _ = try await node.say("hello", in: id)
-        let python = try Child(
+        let python = try TestProcess(
             "/usr/bin/python3",
             [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent, folder.file("zombie")])
         try await eventually(within: 60, "it is about to commit") {
             FileManager.default.fileExists(atPath: folder.file("zombie.got"))
         }
-        kill(python.pid, SIGSTOP)
+        python.signal(SIGSTOP)
         let turn = try #require(try await node.claim("wait=30s").first)
         #expect((turn["attempt"]?.int ?? 0) >= 2)
         #expect(try await node.work(turn, "complete", ["message": "here"]).status == 200)
         _ = FileManager.default.createFile(atPath: folder.file("zombie.go"), contents: nil)
-        kill(python.pid, SIGCONT)
+        python.signal(SIGCONT)
         try await eventually(within: 60, "the late commit is refused") {
             (try? String(contentsOfFile: folder.file("zombie.err"), encoding: .utf8))?.contains("409") == true
         }

@@ -42,7 +42,7 @@ import Testing
                 ["leaseToken": turn["leaseToken"] ?? "", "message": "heard"])
             #expect(done.status == 200)
         }
-        #expect(try await survivor.stop() == 0)
+        #expect(try await survivor.stop() == .exited(0))
     }
 
     /// Three nodes, each with a worker, and what they have been told.
