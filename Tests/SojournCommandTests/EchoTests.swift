@@ -27,6 +27,17 @@ import Testing
         let said = try await self.post(
             "/\(id)/messages", ["content": .string(text), "transport": "http"], port: port)
         #expect(said.body?["agentResponse"]?["text"] == .string("Echo: " + text), "\(said)")
+        let stream = try RawHTTP(port: port)
+        let body = #"{"content":"in some pieces","transport":"sse"}"#
+        try stream.send(
+            "POST /api/messaging/sessions/\(id)/messages HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                + "X-API-KEY: k\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        _ = try stream.readHead()
+        var events: [RawEvent] = []
+        while let event = try stream.readEvent() { events.append(event) }
+        let chunks = try events.filter { $0.event == "chunk" }.compactMap { try JSON.parse($0.data ?? "")["chunk"] }
+        #expect(chunks == ["Echo: ", "in ", "some ", "pieces"], "\(events)")
+        #expect(events.first?.event == "user_message" && events.last?.event == "done")
     }
 
     @Test func `a node answers for the echo agent, and refuses agents that its file does not name`() async throws {

@@ -49,8 +49,11 @@ import Testing
             let python = try TestProcess(
                 "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
             _ = try await node.say("hello", in: id)
+            let number = waits.count + 1
             try await eventually(within: 60, "it runs") {
-                try await node.call("GET", "/sessions/\(id)").body["status"] == "running"
+                try await node.events(id).contains {
+                    $0["type"] == "turn.started" && $0["turnId"]?.string == "\(id).\(number)"
+                }
             }
             python.kill9()
             let turn = try #require(try await node.claim("wait=30s").first)
