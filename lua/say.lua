@@ -67,11 +67,8 @@ if h.s then return {3} end
 local x, cap = deadline(h.c, h.b, h.t, h.m, h.y, h.z)
 if expired(clk, raw, now, x, cap) then return {2} end
 local agent = string.sub(h.a, 1, 16)
-local byTurns = h.tc or redis.call('SISMEMBER', workers, agent) == 1
-if asked == '1' and not byTurns then
-  if tonumber(h.o) > 0 then return {8} end
-  byTurns = true
-end
+local byTurns = h.tc or asked == '1' or redis.call('SISMEMBER', workers, agent) == 1
+if byTurns and not h.tc and tonumber(h.o) > 0 then return {8} end
 local queued = h.tc and redis.call('LLEN', q) or 0
 if busy == 'reject' and (h.yn or queued > 0) then return {5, h.yn or tonumber(h.tc)} end
 if queued >= tonumber(bound) then return {6} end

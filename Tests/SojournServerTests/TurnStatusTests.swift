@@ -65,6 +65,13 @@ import Testing
             _ = try await node.work(turn, "complete", ["message": .string("to " + text)])
         }
         #expect(try await second.body["agentResponse"]?["text"] == "to two")
+        // A client that has lost the answer gets it again, and asks nobody twice.
+        let patient: JSON = ["content": "once", "transport": "http"]
+        async let first = node.call("POST", "/sessions/\(id)/messages", patient, key: "k")
+        _ = try await node.work(try #require(try await node.claim().first), "complete", ["message": "answered"])
+        let again = try await node.call("POST", "/sessions/\(id)/messages", patient, key: "k")
+        #expect(again.body["agentResponse"]?["text"] == "answered")
+        #expect(try await first.body == again.body)
         // A message that the running turn was to take, and did not.
         _ = try await node.say("three", in: id)
         let third = try #require(try await node.claim().first)

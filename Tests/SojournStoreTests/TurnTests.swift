@@ -73,6 +73,16 @@ import Testing
         #expect(await code { _ = try await a.store.say(draft, to: told.text, ifBusy: .reject) } == .sessionBusy)
         #expect(try await a.store.say(draft, to: told.text, ifBusy: .enqueue).turnID == "\(told).3")
         #expect(await code { _ = try await a.store.say(draft, to: told.text, ifBusy: .enqueue) } == .rateLimited)
+        // By a claim on its agent that has not come to this session yet: enlisting is not one step for all of them.
+        let late = try await a.session().id
+        for text in ["one", "two"] { try await a.say(text, in: late, ifBusy: .enqueue) }
+        let workers = try await a.store.onShard { $0.keyspace.keys(of: late).workers }
+        let bytes = StoreNode.agentBits.bytes.map { String($0) }.joined(separator: ",")
+        let enlist = "return redis.call('SADD', KEYS[1], string.char(\(bytes)))"
+        #expect(try server.client().send("EVAL", enlist, "1", workers) == 1)
+        #expect(try await a.say("three", in: late, ifBusy: .enqueue).turnID == "\(late).3")
+        #expect(try await a.turns(late).queue.map(\.name) == ["1", "2", "3"])
+        #expect(try await a.interrupt(late, emptying: true).count == 3)
         // By stopping.
         #expect(try await a.interrupt(stopped, emptying: true).sorted() == ["1", "2"])
         // The first worker finds them all, and nothing twice.

@@ -5,8 +5,8 @@ extension StoreShard {
     /// Appends a user's message; under auto-renewal that renews the session. Where the agent works by turns it opens
     /// one, or does what `ifBusy` says.
     ///
-    /// - Parameter byTurns: opens a turn also where nobody has claimed one yet.
     /// Two messages that this shard sends to one session are appended in the order of the calls.
+    /// - Parameter byTurns: opens a turn also where nobody has claimed one yet.
     /// - Throws: `SESSION_BUSY`, `RATE_LIMIT_EXCEEDED` when the queue is full, `IDEMPOTENCY_KEY_REUSED`,
     ///   `SESSION_EXPIRED`, `SESSION_NOT_FOUND`, `SESSION_ARCHIVED`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
     package func say(
@@ -17,10 +17,9 @@ extension StoreShard {
         let body = Event.body(
             type: draft.author.eventType, sessionID: id, data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
-        let agent = byTurns ? try await self.known(id).agentID : nil
         var answer: [RESPValue] = []
         repeat {
-            if answer.first?.int == 8 { try await self.openTurns(id, agentID: agent ?? "") }
+            if answer.first?.int == 8 { try await self.openTurns(id, agentID: try await self.known(id).agentID) }
             answer = try await self.call(
                 self.scripts.say,
                 keys: [
