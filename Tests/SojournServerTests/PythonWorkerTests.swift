@@ -25,7 +25,7 @@ import Testing
         _ = try await node.say("are you there?", in: id)
         let python = try TestProcess(
             "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
-        try await eventually(within: 20, "what was said before it came is answered") {
+        try await eventually(within: 60, "what was said before it came is answered") {
             try await node.events(id).contains { $0["data"]?["content"] == "You said: are you there?" }
         }
         let answer = try await node.say("good morning", in: id, ["transport": "http"])

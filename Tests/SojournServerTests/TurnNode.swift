@@ -56,7 +56,7 @@ final class TurnNode: Sendable {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        let client = try RawHTTP(port: port, deadlineMilliseconds: 30_000)
+                        let client = try RawHTTP(port: port, deadlineMilliseconds: 60_000)
                         try client.send(request)
                         let response = try client.readResponse()
                         return (response.status, (try? JSON.parse(response.body)) ?? .null)
@@ -86,7 +86,7 @@ final class TurnNode: Sendable {
         return try await self.call("POST", "/sessions/\(id)/messages", .object(body.merging(extra)))
     }
 
-    func claim(_ query: String = "wait=10s") async throws -> [JSON] {
+    func claim(_ query: String = "wait=40s") async throws -> [JSON] {
         let (status, body) = try await self.call("POST", "/agents/\(Self.agent)/turns/claim?\(query)")
         #expect(status == 200, "\(body)")
         return body["turns"]?.array ?? []

@@ -89,7 +89,7 @@ import Testing
 
         /// Waits for a turn that runs.
         func someTurnRuns() async throws {
-            try await eventually(within: 60, "a turn runs") {
+            try await eventually(within: 120, "a turn runs") {
                 try self.ids.contains {
                     try self.ask("\(NodeProcess.sessions)/\($0)")["status"] as? String == "running"
                 }
