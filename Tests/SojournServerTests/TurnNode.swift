@@ -31,6 +31,7 @@ final class TurnNode: Sendable {
         serving.testClock = configuration.testClock
         serving.answerLimit = answerLimit
         let server = try await Server.start(configuration: serving, store: store)
+        KeyspaceWalk.nodeStarted(on: redis)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
     }
 
@@ -44,6 +45,8 @@ final class TurnNode: Sendable {
     func stop() async {
         await self.server.drain()
         await self.store.shutdown()
+        let violations = KeyspaceWalk.nodeStopped(on: self.redis)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     /// One request on a connection of its own, off the cooperative pool.
