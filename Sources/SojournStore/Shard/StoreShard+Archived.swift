@@ -36,7 +36,8 @@ extension StoreShard {
     // MARK: Finding it
 
     private func find(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
-        if let own = self.desk, let found = try await self.archived(id, by: own.archive.id) { return found }
+        // Should the own archive be in trouble, Redis may still have it; else the same question comes again below.
+        if let own = self.desk, let found = try? await self.archived(id, by: own.archive.id) { return found }
         switch try await self.read(id) {
         case .live(let session), .due(let session), .closed(let session):
             return (session, KeptLog(shard: self, id: id))
