@@ -105,8 +105,10 @@ struct KeptLog: LogSource {
     let shard: StoreShard
     let id: SessionID
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
-        let stretch = try await self.shard.stretch(self.id, from: from, to: to, newestFirst: newestFirst).get()
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+        let stretch = try await self.shard.stretch(
+            self.id, from: from, to: to, limit: limit, newestFirst: newestFirst
+        ).get()
         return LogPage(
             events: stretch.events, oldest: stretch.oldest, head: stretch.history.head, epoch: stretch.epoch)
     }
@@ -118,12 +120,12 @@ struct ArchivedLog: LogSource {
     let archivist: String
     let session: Session
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
         let answer = try await self.shard.archives.ask(
             self.archivist, "events",
             [
                 "id": .string(self.session.id.text), "from": JSON(from), "to": JSON(to),
-                "newestFirst": .bool(newestFirst),
+                "limit": JSON(limit), "newestFirst": .bool(newestFirst),
             ])
         let events = (answer.array ?? []).compactMap { $0.string.flatMap { Event(bytes: Array($0.utf8)) } }
         return LogPage(events: events, oldest: 1, head: self.session.head, epoch: self.session.epoch)
