@@ -12,7 +12,7 @@ if h[1] then
   redis.call('DEL', s, blob, log, deltas, tn, q)
   redis.call('ZREM', arc, ARGV[1])
   redis.call('HSET', grave, 'reason', h[2], 'at', h[3], 'head', h[4])
-elseif redis.call('EXISTS', grave) == 0 or redis.call('HEXISTS', grave, 'purged') == 1 then
+elseif redis.call('EXISTS', grave) == 0 or redis.call('HGET', grave, 'purged') then
   return {0}
 end
 redis.call('HDEL', grave, 'archivist', 'token')

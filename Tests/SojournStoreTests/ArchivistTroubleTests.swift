@@ -1,3 +1,4 @@
+import Foundation
 import SojournCore
 import SojournLoop
 import SojournTesting
@@ -28,7 +29,12 @@ import Testing
         return sessions
     }
 
-    @Test func `an archivist without room gives back what it has claimed, and another takes it at once`() async throws {
+    @Test(arguments: [
+        ("max_page_count = 1", "max_page_count = 1000000"), ("query_only = 1", "query_only = 0"),
+    ])
+    func `an archivist that cannot write gives back what it has claimed, and another takes it at once`(
+        spoil: String, mend: String
+    ) async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }
         let folder = TemporaryFolder()
@@ -41,7 +47,7 @@ import Testing
         for session in first { try await a.store.end(session.id.text) }
         try await eventually(within: 30) { try await self.shares([archive], of: first) == [4] }
         try await archive.read { connection throws(ArchiveError) in
-            try connection.execute("PRAGMA max_page_count = 1")
+            try connection.execute("PRAGMA \(spoil)")
         }
         let rest = try await self.sessions(40, on: a)
         try await a.store.advanceTestClock(milliseconds: 31 * 60_000)
@@ -66,7 +72,7 @@ import Testing
             #expect(try await b.store.onShard { try await $0.anySession(session.id) }.ending?.reason == .ended)
         }
         try await archive.read { connection throws(ArchiveError) in
-            try connection.execute("PRAGMA max_page_count = 1000000")
+            try connection.execute("PRAGMA \(mend)")
         }
         try await eventually(within: 60, "it is back") {
             try await a.loops[0].run { duties.value.archiveTrouble } == nil
@@ -80,6 +86,52 @@ import Testing
         }
         await a.stop()
         await b.stop()
+    }
+
+    @Test func `a damaged file is trouble until it is mended, and then everything is archived`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let path = folder.file("a.sqlite")
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: path)
+        let archive = try #require(a.archive)
+        let first = try await self.sessions(8, on: a)
+        for session in first { try await a.store.end(session.id.text) }
+        try await eventually(within: 30) { try await self.shares([archive], of: first) == [8] }
+        // All is in the file, nothing in the log or in memory.
+        func forget() async throws {
+            try await archive.read { connection throws(ArchiveError) in
+                try connection.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+            }
+        }
+        try await forget()
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        try file.seek(toOffset: 4096)
+        try file.write(contentsOf: Data(repeating: 0xFF, count: whole.count - 4096))
+        let rest = try await self.sessions(8, on: a)
+        for session in rest { try await a.store.end(session.id.text) }
+        let duties = a.store.duties
+        try await eventually(within: 30, "it is in trouble") {
+            try await a.loops[0].run { duties.value.archiveTrouble }?.contains("is damaged") == true
+        }
+        #expect(try server.client().send("KEYS", "sj:*:s:*").array.count == 8)
+        for session in rest {
+            #expect(try await a.store.onShard { try await $0.anySession(session.id) }.ending?.reason == .ended)
+        }
+        try file.seek(toOffset: 0)
+        try file.write(contentsOf: whole)
+        try file.close()
+        try await forget()
+        try await eventually(within: 60) { try await self.shares([archive], of: first + rest) == [16] }
+        try await eventually(within: 60, "the trouble is over") {
+            try await a.loops[0].run { duties.value.archiveTrouble } == nil
+        }
+        #expect(
+            try await archive.read { connection throws(ArchiveError) in
+                try connection.integer("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'")
+            } == 0)
+        await a.stop()
     }
 
     /// Ended sessions that somebody holds a lease on.

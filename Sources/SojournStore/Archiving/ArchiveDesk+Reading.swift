@@ -18,7 +18,7 @@ extension ArchiveDesk {
         self.hire("events") { [archive] body throws(StoreError) in
             let id = try Self.id(body)
             let (from, to) = (body["from"]?.int ?? 1, body["to"]?.int ?? .max)
-            let limit = min(body["limit"]?.int ?? .max, StoreShard.stretch)
+            let limit = min(body["limit"]?.int ?? StoreShard.stretch, StoreShard.stretch)
             let newestFirst = body["newestFirst"]?.bool ?? false
             let page = try await Self.reading(archive) { archive throws(ArchiveError) in
                 try await archive.events(

@@ -93,8 +93,8 @@ final class Purger {
         ]
         guard (try? await redis.send(entry, kind: .write)) != nil else { return }
         self.position = position
-        guard let all = try? await redis.send(["HVALS", .string(keyspace.archives)], kind: .read),
-            let least = all.array?.compactMap({ $0.int.map(Int64.init) }).min()
+        guard let all = try? await self.shard.pairs(keyspace.archives),
+            let least = all.values.compactMap({ Int64($0) }).min()
         else { return }
         let end = min(least, position - Self.kept * 1_000)
         _ = try? await redis.send(

@@ -178,7 +178,8 @@ extension StoreShard {
         }
     }
 
-    private func pairs(_ key: String) async throws(StoreError) -> [String: String] {
+    /// The fields of a hash.
+    func pairs(_ key: String) async throws(StoreError) -> [String: String] {
         do {
             let flat = try await self.redis.send(["HGETALL", .string(key)], kind: .read).array ?? []
             var pairs: [String: String] = [:]

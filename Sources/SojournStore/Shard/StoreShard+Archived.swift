@@ -36,7 +36,8 @@ extension StoreShard {
     // MARK: Finding it
 
     private func find(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
-        if let own = self.desk, let found = try await self.archived(id, by: own.archive.id) { return found }
+        // Should the own archive be in trouble, Redis may still have it; else the same question comes again below.
+        if let own = self.desk, let found = try? await self.archived(id, by: own.archive.id) { return found }
         switch try await self.read(id) {
         case .live(let session), .due(let session), .closed(let session):
             return (session, KeptLog(shard: self, id: id))
@@ -123,8 +124,8 @@ struct ArchivedLog: LogSource {
         let answer = try await self.shard.archives.ask(
             self.archivist, "events",
             [
-                "id": .string(self.session.id.text), "from": JSON(from), "to": JSON(to), "limit": JSON(limit),
-                "newestFirst": .bool(newestFirst),
+                "id": .string(self.session.id.text), "from": JSON(from), "to": JSON(to),
+                "limit": JSON(limit), "newestFirst": .bool(newestFirst),
             ])
         let events = (answer.array ?? []).compactMap { $0.string.flatMap { Event(bytes: Array($0.utf8)) } }
         return LogPage(events: events, oldest: 1, head: self.session.head, epoch: self.session.epoch)

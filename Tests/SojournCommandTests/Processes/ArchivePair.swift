@@ -99,6 +99,7 @@ final class ArchivePair {
         let twice = served.filter { $0.value > 1 }
         #expect(twice.isEmpty, "\(twice.count) sessions are served twice")
         let client = try self.server.client()
+        #expect(try KeyspaceWalk.violations(in: client) == [])
         for key in try self.keys() where !Self.standing.contains(key) {
             if key.contains(":t:") {
                 guard case .int(let life) = try client.send("PTTL", key), life > 0 else {
