@@ -53,6 +53,9 @@ static const unsigned char lua_finish[] = {
 static const unsigned char lua_fire[] = {
 #embed "../../lua/fire.lua"
 };
+static const unsigned char lua_follow[] = {
+#embed "../../lua/follow.lua"
+};
 static const unsigned char lua_lease[] = {
 #embed "../../lua/lease.lua"
 };
@@ -106,6 +109,9 @@ static const unsigned char lua_tick[] = {
 };
 static const unsigned char lua_touch[] = {
 #embed "../../lua/touch.lua"
+};
+static const unsigned char lua_trim[] = {
+#embed "../../lua/trim.lua"
 };
 static const unsigned char lua_turns[] = {
 #embed "../../lua/turns.lua"
@@ -167,6 +173,9 @@ static const unsigned char lua_include_replay[] = {
 static const unsigned char lua_include_requeue[] = {
 #embed "../../lua/include/requeue.lua"
 };
+static const unsigned char lua_include_slice[] = {
+#embed "../../lua/include/slice.lua"
+};
 static const unsigned char lua_include_stop[] = {
 #embed "../../lua/include/stop.lua"
 };
@@ -204,6 +213,7 @@ static const csojourn_lua_file files[] = {
     { "extend", lua_extend, sizeof lua_extend },
     { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
+    { "follow", lua_follow, sizeof lua_follow },
     { "lease", lua_lease, sizeof lua_lease },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
@@ -222,6 +232,7 @@ static const csojourn_lua_file files[] = {
     { "steal", lua_steal, sizeof lua_steal },
     { "tick", lua_tick, sizeof lua_tick },
     { "touch", lua_touch, sizeof lua_touch },
+    { "trim", lua_trim, sizeof lua_trim },
     { "turns", lua_turns, sizeof lua_turns },
     { "waiting", lua_waiting, sizeof lua_waiting },
     { "include/act", lua_include_act, sizeof lua_include_act },
@@ -242,6 +253,7 @@ static const csojourn_lua_file files[] = {
     { "include/renewed", lua_include_renewed, sizeof lua_include_renewed },
     { "include/replay", lua_include_replay, sizeof lua_include_replay },
     { "include/requeue", lua_include_requeue, sizeof lua_include_requeue },
+    { "include/slice", lua_include_slice, sizeof lua_include_slice },
     { "include/stop", lua_include_stop, sizeof lua_include_stop },
     { "include/take", lua_include_take, sizeof lua_include_take },
     { "include/turn", lua_include_turn, sizeof lua_include_turn },

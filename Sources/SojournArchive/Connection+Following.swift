@@ -11,6 +11,7 @@ extension Connection {
             return .held(upTo: start + stretch.events.count - 1)
         }
         guard start == stretch.first else { return .missing(after: stretch.first - 1) }
+        if try self.isPurged(stretch.id, user: stretch.user, createdAt: stretch.createdAt) { return .ended }
         try self.run(
             """
             INSERT INTO sessions (id, agent, user, key, created_at, head, state, token_major, token_random, info,

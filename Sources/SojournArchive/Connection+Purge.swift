@@ -75,7 +75,7 @@ extension Connection {
                     WHERE state = 'committed' AND user = ? AND created_at <= ? LIMIT ?)
                 UNION ALL
                 SELECT * FROM (SELECT \(Doomed.columns) FROM sessions INDEXED BY sessions_by_state
-                    WHERE state IN ('prepared', 'quarantined') AND user = ? AND created_at <= ? LIMIT ?)
+                    WHERE state IN ('live', 'prepared', 'quarantined') AND user = ? AND created_at <= ? LIMIT ?)
                 LIMIT ?
                 """
             ).all(purge.id, purge.at, limit, purge.id, purge.at, limit, limit, read: Doomed.init)
@@ -112,9 +112,13 @@ extension Connection {
 
     /// Whether a session must never come into this archive again.
     func isPurged(_ header: SessionHeader) throws(ArchiveError) -> Bool {
+        try self.isPurged(header.id, user: header.user, createdAt: header.createdAt)
+    }
+
+    func isPurged(_ id: String, user: String, createdAt: Int64) throws(ArchiveError) -> Bool {
         try self.integer(
             """
             SELECT 1 FROM purges WHERE (kind = 'session' AND id = ?) OR (kind = 'user' AND id = ? AND at >= ?) LIMIT 1
-            """, header.id, header.user, header.createdAt) != nil
+            """, id, user, createdAt) != nil
     }
 }

@@ -29,7 +29,11 @@ import Glibc
         _ = unsafe pwrite(descriptor, pid, pid.utf8.count, 0)
     }
 
-    deinit { close(self.descriptor) }
+    deinit {
+        // Said aloud, because a child that is just being started may hold a copy of the descriptor for a moment.
+        flock(self.descriptor, LOCK_UN)
+        close(self.descriptor)
+    }
 
     /// Keeps the lock up to this place.
     borrowing func hold() {}

@@ -41,7 +41,11 @@ struct Node {
         configuration.tombstoneLife = settings.tombstone
         configuration.archiveLease = settings.archiveLease
         configuration.archiveRetention = settings.archiveRetention.milliseconds
+        configuration.archiveFollows = settings.archiveFollows
+        configuration.logWindow = settings.logWindow
         configuration.testClock = settings.testClock
+        configuration.turnQueue = settings.turnQueue
+        configuration.turnAttempts = settings.turnAttempts
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []
         configuration.crashPoint = Environment.variables["SOJOURN_CRASH_AT"].flatMap(CrashPoint.init)
@@ -84,7 +88,7 @@ struct Node {
     ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
-        let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
+        let isAny = ["0.0.0.0", "::"].contains(settings.host)
         let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
         let worker = Confined(
             EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)

@@ -38,7 +38,7 @@ final class NodeServer {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
                 + self.turnRoutes
-                + self.workerRoutes + self.agentRoutes + self.searchRoutes)
+                + self.workerRoutes + self.agentRoutes + self.erasureRoutes + self.searchRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)

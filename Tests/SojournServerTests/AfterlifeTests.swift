@@ -49,7 +49,10 @@ import Testing
         let c = try await TestNode.start(on: redis, name: "c", archivePath: folder.file("c.sqlite"))
         try await eventually("the hand-over") { try client.send("KEYS", "*:l:\(id)") == .array([]) }
         try look("after the hand-over")
-        #expect(bodies == [#"{"sessionId":"\#(id)","expiresAt":"\#(deadline)","successor":null,"archiveUrl":"\#(TestNode.base)/\#(id)?archived=1"}"#])
+        #expect(
+            bodies == [
+                #"{"sessionId":"\#(id)","expiresAt":"\#(deadline)","successor":null,"archiveUrl":"\#(TestNode.base)/\#(id)?archived=1"}"#
+            ])
         for node in [a, b, c] { await node.stop() }
     }
 

@@ -44,7 +44,7 @@ public enum FollowResult: Sendable, Equatable {
     case held(upTo: Int)
     /// Events are missing between what the archive has, up to this seq, and the stretch; nothing was written.
     case missing(after: Int)
-    /// The session has ended and was handed over already; nothing was written.
+    /// The session has ended and was handed over already, or was erased on purpose; nothing was written.
     case ended
 }
 

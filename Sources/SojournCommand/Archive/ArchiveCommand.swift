@@ -2,7 +2,7 @@
 enum ArchiveCommand {
     /// The commands, in the order of the help.
     static let verbs: [ArchiveVerb] = [
-        .stats, .list, .show, .search, .export, .import, .verify, .backup, .restore, .compact, .bench,
+        .stats, .list, .show, .search, .export, .import, .verify, .backup, .restore, .compact, .adopt, .bench,
     ]
 
     /// Runs one of them; returns the exit code: 0 done, 1 not done or something was found, 64 used wrongly.

@@ -17,6 +17,10 @@ struct ServeSettings: Sendable {
     var partitions = 256
     /// Where ended sessions go.
     var archive = Archive.unset
+    /// Whether the archive is written behind live sessions.
+    var archiveFollows = true
+    /// How many events of a live session Redis keeps when an archive has the older ones; nil keeps all.
+    var logWindow: Int? = 1_000
     /// How many event loops run.
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.
@@ -39,6 +43,10 @@ struct ServeSettings: Sendable {
     var archiveLease: Int64 = 30_000
     /// How long the archive keeps a session after its end.
     var archiveRetention = RetentionTime.forever
+    /// How many turns may wait in a session.
+    var turnQueue = 100
+    /// How often a turn is given to a worker before it has failed.
+    var turnAttempts = 3
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

@@ -25,6 +25,10 @@ public struct StoreConfiguration: Sendable {
     public var tombstoneLife: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     public var archiveLease: Int64 = 30_000
+    /// Whether this node's archive writes behind sessions that live, so that a lost Redis costs a second of them.
+    public var archiveFollows = true
+    /// How many events of a live session Redis keeps, once an archive has the older ones; nil keeps all.
+    public var logWindow: Int? = 1_000
     /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
     public var archiving: Bool?
     /// How long the archive of this node keeps a session after its end; nil is for ever. Agents may have their own.
@@ -41,7 +45,7 @@ public struct StoreConfiguration: Sendable {
     public var nodeName: String
     /// How long a Redis command may take.
     public var commandTimeout = 5_000
-    /// Where the archivist is to crash; for tests only.
+    /// Where the node is to crash; for tests only.
     public var crashPoint: CrashPoint?
     /// How long a subscription outlives its last reader, so that a reload does not subscribe anew.
     public var lingering = 10_000

@@ -6,7 +6,7 @@ extension ArchiveDesk {
     /// How many bytes of events one answer holds; it holds one event at least.
     private static let pageBytes = 1 << 20
 
-    /// Has transcripts read: `session {id}` answers the session or null, `events {id, from, to, newestFirst}` an array
+    /// Has transcripts read: `session {id}` answers the session or null, `events {id, from, to, limit, newestFirst}` an array
     /// of strings, each the bytes of one event.
     func hireReaders() {
         self.hire("session") { [archive] body throws(StoreError) in
@@ -18,10 +18,11 @@ extension ArchiveDesk {
         self.hire("events") { [archive] body throws(StoreError) in
             let id = try Self.id(body)
             let (from, to) = (body["from"]?.int ?? 1, body["to"]?.int ?? .max)
+            let limit = min(body["limit"]?.int ?? StoreShard.stretch, StoreShard.stretch)
             let newestFirst = body["newestFirst"]?.bool ?? false
             let page = try await Self.reading(archive) { archive throws(ArchiveError) in
                 try await archive.events(
-                    id, after: from - 1, before: to == .max ? nil : to + 1, limit: StoreShard.stretch,
+                    id, after: from - 1, before: to == .max ? nil : to + 1, limit: limit,
                     newestFirst: newestFirst)
             }
             var bytes = 0

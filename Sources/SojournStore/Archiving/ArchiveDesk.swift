@@ -30,6 +30,7 @@ package final class ArchiveDesk {
         self.shard = shard
         self.archive = archive
         self.hireReaders()
+        self.hireStretches()
     }
 
     /// Has questions of a kind answered. What they make the archive do must bear repeating.

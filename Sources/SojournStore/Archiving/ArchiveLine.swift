@@ -119,7 +119,7 @@ package final class ArchiveLine {
         do {
             guard let bytes = try await redis.send(["GET", .string(key)], kind: .read).bytes else { return nil }
             // It would lapse by itself; a large one need not wait for that.
-            self.shard.loop.spawn { _ = try? await redis.send(["UNLINK", .string(key)], kind: .write) }
+            self.shard.loop.spawn { _ = try? await redis.send(["DEL", .string(key)], kind: .write) }
             return bytes
         } catch {
             throw self.shard.translate(error, in: "ask")

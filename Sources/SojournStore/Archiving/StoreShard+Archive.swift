@@ -1,6 +1,4 @@
-import SojournArchive
 package import SojournCore
-import SojournRedis
 
 extension StoreShard {
     /// Ends a session's life early; it stays readable, and writes are refused. Again, it does nothing.
@@ -21,11 +19,6 @@ extension StoreShard {
 
     /// The ids of all archives of this keyspace, whether their archivists live or not.
     package func knownArchives() async throws(StoreError) -> [String] {
-        do {
-            return try await self.redis.send(["HKEYS", .string(self.keyspace.archives)], kind: .read)
-                .array?.compactMap(\.string) ?? []
-        } catch {
-            throw self.translate(error, in: "archives")
-        }
+        try await self.pairs(self.keyspace.archives).keys.sorted()
     }
 }

@@ -43,6 +43,8 @@ struct Keyspace: Sendable {
 
     func due(_ partition: Int) -> String { self.prefixes[partition] + "due" }
     func arc(_ partition: Int) -> String { self.prefixes[partition] + "arc" }
+    /// The sessions of a partition with events that are not archived yet.
+    func behind(_ partition: Int) -> String { self.prefixes[partition] + "wb" }
     func clock(_ partition: Int) -> String { self.prefixes[partition] + "clk" }
     func all(_ partition: Int) -> String { self.prefixes[partition] + "all" }
     func agent(_ partition: Int, _ agent: String) -> String { self.prefixes[partition] + "a:" + agent }
@@ -97,5 +99,7 @@ struct SessionKeys {
     var clock: String { self.prefix + "clk" }
     var due: String { self.prefix + "due" }
     var arc: String { self.prefix + "arc" }
+    /// Sessions with events that are not archived yet.
+    var behind: String { self.prefix + "wb" }
     var all: String { self.prefix + "all" }
 }

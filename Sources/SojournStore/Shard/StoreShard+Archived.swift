@@ -36,13 +36,16 @@ extension StoreShard {
     // MARK: Finding it
 
     private func find(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
-        if let own = self.desk, let found = try await self.archived(id, by: own.archive.id) { return found }
+        // Should the own archive be in trouble, Redis may still have it; else the same question comes again below.
+        if let own = self.desk, let found = try? await self.archived(id, by: own.archive.id) { return found }
         switch try await self.read(id) {
         case .live(let session), .due(let session), .closed(let session):
             return (session, KeptLog(shard: self, id: id))
         case .tombstone(let tombstone):
             if tombstone.isPurged { throw .sessionNotFound(id.text) }
-            guard let archivist = tombstone.archivist else { return try await self.search(id) }
+            guard let archivist = tombstone.archivist else {
+                return try await self.search(id, lost: tombstone.lost)
+            }
             do throws(StoreError) {
                 if let found = try await self.archived(id, by: archivist) { return found }
             } catch {
@@ -56,7 +59,11 @@ extension StoreShard {
     }
 
     /// Asks everybody.
-    private func search(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
+    ///
+    /// - Parameter lost: the archivist with which it was lost, unless that is there again.
+    private func search(
+        _ id: SessionID, lost: String? = nil
+    ) async throws(StoreError) -> (session: Session, log: any LogSource) {
         guard self.archiving else { throw .sessionNotFound(id.text) }
         var away = Set(try await self.knownArchives())
         for (archivist, answer) in try await self.archives.askAll("session", ["id": .string(id.text)]) {
@@ -68,6 +75,11 @@ extension StoreShard {
             if let session = ArchivedRecord.session(body, id: id) {
                 return (session, ArchivedLog(shard: self, archivist: archivist, session: session))
             }
+        }
+        if let lost {
+            throw StoreError(
+                .sessionNotFound, "The transcript of session '\(id)' was lost with the archivist '\(lost)'",
+                details: ["sessionId": .string(id.text), "lostWith": .string(lost)])
         }
         guard let silent = away.min() else { throw .sessionNotFound(id.text) }
         throw Self.unreachable(id, archivist: silent)
@@ -93,8 +105,10 @@ struct KeptLog: LogSource {
     let shard: StoreShard
     let id: SessionID
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
-        let stretch = try await self.shard.stretch(self.id, from: from, to: to, newestFirst: newestFirst).get()
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+        let stretch = try await self.shard.stretch(
+            self.id, from: from, to: to, limit: limit, newestFirst: newestFirst
+        ).get()
         return LogPage(
             events: stretch.events, oldest: stretch.oldest, head: stretch.history.head, epoch: stretch.epoch)
     }
@@ -106,12 +120,12 @@ struct ArchivedLog: LogSource {
     let archivist: String
     let session: Session
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
         let answer = try await self.shard.archives.ask(
             self.archivist, "events",
             [
                 "id": .string(self.session.id.text), "from": JSON(from), "to": JSON(to),
-                "newestFirst": .bool(newestFirst),
+                "limit": JSON(limit), "newestFirst": .bool(newestFirst),
             ])
         let events = (answer.array ?? []).compactMap { $0.string.flatMap { Event(bytes: Array($0.utf8)) } }
         return LogPage(events: events, oldest: 1, head: self.session.head, epoch: self.session.epoch)

@@ -28,6 +28,7 @@ extension StoreShard {
                     self.keyspace.agent(partition, request.agentID), self.keyspace.user(partition, request.userID),
                     keyName ?? keys.session, holder.isEmpty ? keys.session : keys.prefix + "s:" + holder, keys.channel,
                     request.idempotency.map { self.keyspace.idempotency(partition, $0.hash) } ?? keys.session,
+                    keys.behind,
                 ],
                 args: [
                     .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []),
