@@ -54,7 +54,11 @@ final class Retirement {
         do throws(StoreError) {
             var agents: [String: Int64?] = [:]
             try await self.shard.agents.refresh()
-            for agent in self.shard.agents.all { agents[agent.id] = agent.archiveRetention?.milliseconds }
+            for agent in self.shard.agents.all {
+                guard let own = agent.archiveRetention else { continue }
+                // Nil is for ever here, and no value at all is what counts for all.
+                agents.updateValue(own.milliseconds, forKey: agent.id)
+            }
             let rule = Retention(standard: self.shard.configuration.archiveRetention, agents: agents)
             guard !rule.isEndless else { return }
             var count = Self.batch
