@@ -57,8 +57,9 @@ import Testing
             let list = try await self.run(folder, "list", "--limit", "7", "--json", "--archive", "a.sqlite")
             #expect(list.output.split(separator: "\n").count == 7)
             let id = try #require(
-                (try? JSONSerialization.jsonObject(with: Data(list.output.split(separator: "\n")[0].utf8)) as? [String: Any])?[
-                    "sessionId"] as? String)
+                (try? JSONSerialization.jsonObject(with: Data(list.output.split(separator: "\n")[0].utf8))
+                    as? [String: Any])?[
+                        "sessionId"] as? String)
             let show = try await self.run(folder, "show", id, "--archive", "a.sqlite")
             #expect(show.output.contains("\nhash ") && show.output.split(separator: "\n").count == 10)
             let events = try await self.run(folder, "show", id, "--events", "--archive=a.sqlite")
@@ -99,7 +100,9 @@ import Testing
             #expect(full.status == .exited(0) && full.errors.contains("0 were refused"), "\(full.errors)")
             let back = try await self.run(folder, "export", "--to", "back.jsonl", "--archive", "b.sqlite")
             #expect(back.status == .exited(0))
-            func lines(_ name: String) -> [Substring]? { File.text(folder.file(name))?.split(separator: "\n").dropFirst().map { $0 } }
+            func lines(_ name: String) -> [Substring]? {
+                File.text(folder.file(name))?.split(separator: "\n").dropFirst().map { $0 }
+            }
             #expect(lines("back.jsonl") == lines("whole.jsonl"))
             let verify = try await self.run(folder, "verify", "--archive", "b.sqlite")
             #expect(verify.output.contains("500 sessions with 5000 events checked: all are as they were archived"))

@@ -69,7 +69,9 @@ import Testing
                         #expect(paged == whole)
                     }
                 }
-                let ranks = try self.search(node, "needle OR odd&limit=100")["hits"]?.array?.compactMap { $0["rank"]?.double }
+                let ranks = try self.search(node, "needle OR odd&limit=100")["hits"]?.array?.compactMap {
+                    $0["rank"]?.double
+                }
                 #expect(ranks?.isEmpty == false && ranks == ranks?.sorted(by: >))
             }
             let one = try self.search(nodes[2], "\"needle 3\"")
@@ -134,7 +136,8 @@ import Testing
             ids[name] = try #require(made["sessionId"]?.string)
         }
         #expect(
-            try node.call("PUT", target: "/api/messaging/agents/\(TestNode.agent)", #"{"archiveRetention":"soon"}"#).status
+            try node.call("PUT", target: "/api/messaging/agents/\(TestNode.agent)", #"{"archiveRetention":"soon"}"#)
+                .status
                 == 400)
         _ = try node.call("PUT", target: "/api/messaging/agents/\(TestNode.agent)", "{}")
         ids["usual"] = try node.create()
@@ -145,7 +148,9 @@ import Testing
             Set(try await archive.list(limit: 10).sessions.map(\.header.id))
         }
         try node.advance(minutes: 1.5 * 1440)
-        try await eventually("the short one is gone") { try await kept() == Set([ids["usual"], ids["ever"]].compactMap { $0 }) }
+        try await eventually("the short one is gone") {
+            try await kept() == Set([ids["usual"], ids["ever"]].compactMap { $0 })
+        }
         try node.advance(minutes: 1.5 * 1440)
         try await eventually("the usual one is gone") { try await kept() == Set([ids["ever"]].compactMap { $0 }) }
         await node.stop()

@@ -28,7 +28,10 @@ extension ArchiveVerb {
             let file = try ExportFile(arguments["to"], head: head, resume: arguments.has("resume"))
             let progress = Progress("exporting")
             var (position, sessions, events) = (file.position, 0, 0)
-            if file.isResumed { Console.complain("going on after \(file.sessions) sessions") }
+            if file.isResumed {
+                Console.complain(
+                    "going on after \(try await archive.progress(at: position).done) sessions of the archive")
+            }
             while true {
                 let page = try await archive.export(after: position, filter)
                 try file.write(page.lines)
@@ -60,8 +63,6 @@ final class ExportFile {
     /// Where to go on.
     private(set) var position: Int64 = 0
     private(set) var isResumed = false
-    /// How many sessions are there already, of a resumed one.
-    private(set) var sessions = 0
     private let descriptor: CInt
     private let name: String
 
