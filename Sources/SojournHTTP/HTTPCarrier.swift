@@ -36,4 +36,14 @@ protocol HTTPCarrier: AnyObject {
     var lastWriteProgress: Int { get }
     /// Called at the end of a loop pass in which the last pending byte left.
     var onDrained: (() -> Void)? { get set }
+
+    /// Whether the request is of HTTP/1.1, and so may change the protocol.
+    var isHTTP11: Bool { get }
+    /// Answers 101 with these fields; from then on the connection carries another protocol. What is written goes out
+    /// as it is, `readable` is called whenever bytes have come, and `endStream` closes when all has left. What came
+    /// with the request is forgotten.
+    func takeOver(headers: HTTPHeaders, readable: @escaping () -> Void)
+    /// Takes bytes that came after `takeOver`; 0 when there are none. What is not taken is left to the client's
+    /// patience: little of it is buffered.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int
 }
