@@ -286,6 +286,19 @@ import SojournLoop
         return unsafe Int(max(0, evbuffer_remove(connection.input, buffer.baseAddress, buffer.count)))
     }
 
+    var isReceiving = true {
+        didSet {
+            guard let connection = self.connection, connection.phase == .tunnel, self.isReceiving != oldValue else {
+                return
+            }
+            if self.isReceiving {
+                unsafe bufferevent_enable(connection.bufferevent, Int16(EV_READ))
+            } else {
+                unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
+            }
+        }
+    }
+
     func abort() {
         guard !self.isClosed else { return }
         self.connection?.closeSoon()

@@ -43,7 +43,9 @@ protocol HTTPCarrier: AnyObject {
     /// as it is, `readable` is called whenever bytes have come, and `endStream` closes when all has left. What came
     /// with the request is forgotten.
     func takeOver(headers: HTTPHeaders, readable: @escaping () -> Void)
-    /// Takes bytes that came after `takeOver`; 0 when there are none. What is not taken is left to the client's
-    /// patience: little of it is buffered.
+    /// Takes bytes that came after `takeOver`; 0 when there are none.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int
+    /// Whether bytes are received after `takeOver`. Whoever does not take what there is must say no: else it is told
+    /// again and again. Meanwhile a client that leaves goes unnoticed.
+    var isReceiving: Bool { get set }
 }

@@ -43,7 +43,8 @@ extension WebSocket {
     func runFrames() -> Verdict {
         guard let context = unsafe self.context ?? self.makeContext() else { return .failed }
         unsafe self.context = context
-        guard unsafe wslay_event_recv(context) == 0 else { return .failed }
+        // After a broken rule, too, there is a close to send.
+        let isWhole = unsafe wslay_event_recv(context) == 0
         if self.track.hasFailed {
             let reason = Array("too many fragments".utf8)
             unsafe wslay_event_queue_close(
@@ -56,6 +57,7 @@ extension WebSocket {
         if unsafe wslay_event_get_close_sent(context) != 0 {
             return unsafe .closed(WebSocketCloseCode(wslay_event_get_status_code_sent(context)))
         }
+        guard isWhole else { return .failed }
         if self.track.isIdle { self.freeContext() }
         return .more
     }
@@ -104,7 +106,9 @@ extension WebSocket {
             },
             on_frame_recv_chunk_callback: nil,
             on_frame_recv_end_callback: { _, user in unsafe WebSocket.from(user)?.track.finished() },
-            on_msg_recv_callback: { _, message, user in
+            on_msg_recv_callback: { context, message, user in
+                // A pong that is due leaves before the answer to what came after its ping.
+                _ = unsafe wslay_event_send(context)
                 guard let message = unsafe message, let socket = unsafe WebSocket.from(user) else { return }
                 let bytes = unsafe UnsafeBufferPointer(start: message.pointee.msg, count: message.pointee.msg_length)
                 switch unsafe wslay_opcode(UInt32(message.pointee.opcode)) {

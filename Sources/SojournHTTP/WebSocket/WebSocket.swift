@@ -116,7 +116,7 @@ public enum WebSocketMessage: Sendable {
         get { !self.isPaused }
         set {
             self.isPaused = !newValue
-            if newValue { self.pumpLater() }
+            self.pumpLater()
         }
     }
 
@@ -162,12 +162,16 @@ public enum WebSocketMessage: Sendable {
 
     // MARK: Receiving
 
-    /// Takes what came. Also when the owner does not want messages while we wait for the peer's close.
+    /// Whether nothing is taken for now. While we wait for the peer's close, everything is.
+    private var isHeld: Bool { self.phase == .open && (self.isPaused || self.replied > self.limits.replyBytes) }
+
+    /// Takes what came.
     private func pump() {
         guard self.phase != .over, !self.isPumping else { return }
         self.isPumping = true
         let verdict = self.runFrames()
         self.isPumping = false
+        self.carrier.isReceiving = !self.isHeld
         switch verdict {
         case .more: break
         case .closed(let code):
@@ -192,7 +196,7 @@ public enum WebSocketMessage: Sendable {
 
     /// Bytes for the parser; nil for none now.
     func take(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        if self.phase == .open, self.isPaused || self.replied > self.limits.replyBytes { return nil }
+        if self.isHeld { return nil }
         let count = unsafe self.carrier.read(into: buffer)
         return count > 0 ? count : nil
     }

@@ -28,6 +28,9 @@ public struct WebSocketFrame: Sendable {
         self.bytes = bytes
     }
 
+    /// A frame that was encoded before.
+    public init(encoded bytes: [UInt8]) { self.bytes = bytes }
+
     private static func append(_ number: Int, bytes count: Int, to bytes: inout [UInt8]) {
         for place in (0..<count).reversed() { bytes.append(UInt8(truncatingIfNeeded: number >> (place * 8))) }
     }
