@@ -62,9 +62,9 @@ public enum WebSocketMessage: Sendable {
     ) throws(WebSocketRefusal) -> WebSocket {
         let (carrier, fields) = try exchange.upgrade(origins: origins)
         let socket = WebSocket(carrier: carrier, loop: loop, limits: limits)
-        carrier.onClosed = { [unowned socket] in socket.lost() }
+        // The connection keeps the socket, up to and including its end.
+        carrier.onClosed = { socket.lost() }
         carrier.onDrained = { [unowned socket] in socket.outboxDrained() }
-        // The connection keeps the socket.
         carrier.takeOver(headers: fields) { socket.pump() }
         socket.timer = LoopTimer(loop: loop) { [unowned socket] in socket.tick() }
         socket.timer?.start(afterMilliseconds: limits.tickMilliseconds)

@@ -47,9 +47,10 @@ extension NodeServer {
     /// The upgrade itself is open, because browsers can send no key with it; the first operation then is `auth`.
     private func webSocket(_ context: RouteContext) -> Answer {
         let connection = ReaderConnection(.websocket, client: context.query("client"))
+        // Asked first: the fields of the handshake do not outlive it.
+        let isAdmitted = self.admits(context.exchange)
         guard let socket = self.accept(context, limits: self.webSocketLimits) else { return .taken }
-        let gateway = SocketGateway(
-            server: self, socket: socket, connection: connection, isAdmitted: self.admits(context.exchange))
+        let gateway = SocketGateway(server: self, socket: socket, connection: connection, isAdmitted: isAdmitted)
         self.remember(gateway)
         gateway.start()
         return .taken
