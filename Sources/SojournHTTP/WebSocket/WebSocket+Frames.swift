@@ -15,6 +15,9 @@ struct FrameTrack {
     /// Whether nothing is half-read.
     var isIdle: Bool { self.unparsed == 0 && self.fragments == 0 }
 
+    /// Whether the last frame is a close without a code.
+    var isBareClose: Bool { self.opcode == 8 && self.frame == 6 }
+
     mutating func started(_ frame: wslay_event_on_frame_recv_start_arg) {
         let length = Int(clamping: frame.payload_length)
         // Two bytes, the extended length, the mask.
@@ -55,7 +58,8 @@ extension WebSocket {
             return unsafe .closed(WebSocketCloseCode(wslay_event_get_status_code_received(context)))
         }
         if unsafe wslay_event_get_close_sent(context) != 0 {
-            return unsafe .closed(WebSocketCloseCode(wslay_event_get_status_code_sent(context)))
+            let code = unsafe wslay_event_get_status_code_sent(context)
+            return .closed(code == 0 ? .protocolError : WebSocketCloseCode(code))
         }
         guard isWhole else { return .failed }
         if self.track.isIdle { self.freeContext() }

@@ -205,6 +205,10 @@ public enum WebSocketMessage: Sendable {
     func emit(_ bytes: Span<UInt8>) {
         guard self.phase == .open else { return }
         self.noteReply(bytes.count)
+        // For some broken rules wslay says close without a code.
+        if bytes.count == 2, bytes[0] == 0x88, bytes[1] == 0, !self.track.isBareClose {
+            return self.write(.close(.protocolError, ""))
+        }
         self.carrier.write(bytes)
     }
 
