@@ -38,6 +38,7 @@ import Testing
                     sockets.open[round].close(4002, "again")
                     sockets.open[round].send(.text("too late".utf8))
                 }
+                socket.answersPings = false
                 #expect(try socket.next() == .text("last words"))
                 let close = try socket.next()
                 #expect(close.closeCode == 4001)
