@@ -84,7 +84,7 @@ struct Node {
     ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
-        let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
+        let isAny = ["0.0.0.0", "::"].contains(settings.host)
         let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
         let worker = Confined(
             EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)

@@ -29,6 +29,7 @@ final class TurnNode: Sendable {
         serving.port = 0
         serving.answerLimit = 5_000
         let server = try await Server.start(configuration: serving, store: store)
+        KeyspaceWalk.nodeStarted(on: redis)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
     }
 
@@ -42,6 +43,8 @@ final class TurnNode: Sendable {
     func stop() async {
         await self.server.drain()
         await self.store.shutdown()
+        let violations = KeyspaceWalk.nodeStopped(on: self.redis)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     /// One request on a connection of its own, off the cooperative pool.
@@ -102,24 +105,4 @@ final class TurnNode: Sendable {
     func events(_ id: String) async throws -> [JSON] {
         try await self.call("GET", "/sessions/\(id)/events?limit=1000").body["events"]?.array ?? []
     }
-}
-
-/// A program that a test runs; it is killed with its owner.
-final class Child: Sendable {
-    private let process: Locked<Process>
-    let pid: pid_t
-
-    init(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        self.pid = process.processIdentifier
-        self.process = Locked(process)
-    }
-
-    func kill9() { kill(self.pid, SIGKILL) }
-    deinit { kill(self.pid, SIGKILL) }
 }
