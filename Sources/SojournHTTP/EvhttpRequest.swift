@@ -299,6 +299,13 @@ import SojournLoop
         }
     }
 
+    var unconfirmedBytes: Int {
+        guard let connection = self.connection else { return 0 }
+        var count: CInt = 0
+        let code = unsafe ioctl(bufferevent_getfd(connection.bufferevent), UInt(TIOCOUTQ), &count)
+        return code == 0 ? Int(count) : 0
+    }
+
     func abort() {
         guard !self.isClosed else { return }
         self.connection?.closeSoon()

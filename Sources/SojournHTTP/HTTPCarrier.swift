@@ -48,4 +48,6 @@ protocol HTTPCarrier: AnyObject {
     /// Whether bytes are received after `takeOver`. Whoever does not take what there is must say no: else it is told
     /// again and again. Meanwhile a client that leaves goes unnoticed.
     var isReceiving: Bool { get set }
+    /// Bytes that the kernel took and the client's has not confirmed.
+    var unconfirmedBytes: Int { get }
 }

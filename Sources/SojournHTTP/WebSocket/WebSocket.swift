@@ -31,6 +31,8 @@ public enum WebSocketMessage: Sendable {
     private var nextPing: Int
     /// When the oldest unanswered ping was sent.
     private var pingedAt: Int?
+    /// What the client's kernel had not confirmed when that was looked at last.
+    private var unconfirmed = 0
     private var closeBy = 0
     private var handler: ((WebSocketMessage) -> Void)?
     private var ended: ((WebSocketCloseCode) -> Void)?
@@ -151,6 +153,12 @@ public enum WebSocketMessage: Sendable {
                 self.close(.tooSlow, "no byte was taken for too long; reconnect with your cursor")
             }
             return
+        }
+        if self.pingedAt != nil {
+            // The kernels hold megabytes for a slow client; while those move, the ping is still on its way.
+            let unconfirmed = self.carrier.unconfirmedBytes
+            if unconfirmed > 0, unconfirmed < self.unconfirmed { self.pingedAt = now }
+            self.unconfirmed = unconfirmed
         }
         if let pingedAt, now - pingedAt > self.limits.pongMilliseconds { return self.close(.noPong, "no pong") }
         if now >= self.nextPing {
