@@ -65,6 +65,17 @@ import Testing
         await b.stop()
     }
 
+    @Test func `an event is encoded once, however many read it`() throws {
+        let event = try #require(
+            Event(bytes: Array(#"{"v":1,"epoch":"1a.1","seq":2,"at":5,"type":"user.message","data":{}}"#.utf8)))
+        let live = LiveEvent(event)
+        let frames = (0..<3).map { _ in EventFrame.webSocket(of: live).bytes }
+        let places = Set(frames.map { $0.withUnsafeBytes { $0.baseAddress } })
+        #expect(places.count == 1, "all frames are the same bytes in the same place")
+        let text = #"{"op":"event","event":\#(String(decoding: event.bytes, as: UTF8.self)),"cursor":"1a.1:2"}"#
+        #expect(frames[0] == [0x81, UInt8(text.utf8.count)] + Array(text.utf8))
+    }
+
     @Test func `the end of a session ends its subscription, not the socket`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }
