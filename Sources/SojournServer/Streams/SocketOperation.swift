@@ -108,7 +108,7 @@ extension SocketGateway {
             return self.answer(operation, "ok", ["results": results])
         }
         let (session, extended) = try await self.server.shard.heartbeat(try self.sessionID(operation))
-        var body = SessionBody.info(session)
+        var body = self.server.info(session)
         body["extended"] = .bool(extended)
         self.answer(operation, "ok", ["session": .object(body)])
     }
