@@ -1,4 +1,5 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 import SojournTesting
 import Testing
