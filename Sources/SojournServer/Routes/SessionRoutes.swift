@@ -44,16 +44,21 @@ extension NodeServer {
         request.policy = policy
         request.timeoutSources = sources
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
-        request.idempotency = try Idempotency(context, clientKey: nil)
+        request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
         let created = try await self.shard.create(request)
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
+    }
+
+    /// SessionInfo, with the settings of the session's agent as they are now.
+    func info(_ session: Session) -> JSONObject {
+        SessionBody.info(session, agent: self.shard.agents[session.agentID])
     }
 
     private func read(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         guard context.query("archived") != "1" else { return try await self.readAnywhere(id) }
         do throws(StoreError) {
-            return .json(200, .object(SessionBody.info(try await self.shard.session(id))))
+            return .json(200, .object(self.info(try await self.shard.session(id))))
         } catch {
             guard error.code == .sessionArchived else { throw error }
             return try await self.readAnywhere(id)
@@ -62,7 +67,7 @@ extension NodeServer {
 
     private func readAnywhere(_ id: SessionID) async throws(StoreError) -> Answer {
         let session = try await self.shard.anySession(id)
-        var body = SessionBody.info(session)
+        var body = self.info(session)
         body["archived"] = .bool(session.ending != nil)
         return .json(200, .object(body))
     }
@@ -85,7 +90,7 @@ extension NodeServer {
     private func archive(_ context: RouteContext) async throws(StoreError) -> Answer {
         _ = try context.body()
         let session = try await self.shard.archive(try self.shard.sessionID(context.captures[0]))
-        var body = SessionBody.info(session)
+        var body = self.info(session)
         body["archived"] = true
         return .json(200, .object(body))
     }
@@ -130,7 +135,7 @@ extension NodeServer {
         let list = try await self.shard.list(
             filter, limit: Input.limit(context.query("limit"), default: 50, maximum: 1000), cursor: cursor)
         var body: JSONObject = [
-            "sessions": .array(list.sessions.map { .object(SessionBody.info($0)) }), "total": JSON(list.total),
+            "sessions": .array(list.sessions.map { .object(self.info($0)) }), "total": JSON(list.total),
             "stats": [
                 "totalSessions": JSON(list.counts.live + list.counts.ended), "activeSessions": JSON(list.counts.live),
                 "expiredSessions": JSON(list.counts.ended),

@@ -24,6 +24,8 @@ package final class StoreShard {
     package private(set) lazy var archives = ArchiveLine(shard: self)
     /// Who answers questions to this node's archive.
     package private(set) lazy var desk = self.archive.map { ArchiveDesk(shard: self, archive: $0) }
+    /// Where this process is to kill itself; for tests only.
+    var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
@@ -37,6 +39,7 @@ package final class StoreShard {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
+        self.crashPoint = configuration.crashPoint
         self.log = log
         self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
         self.scripts = Scripts(testClock: configuration.testClock)
