@@ -11,8 +11,14 @@ static const unsigned char lua_adopt[] = {
 static const unsigned char lua_agents[] = {
 #embed "../../lua/agents.lua"
 };
+static const unsigned char lua_alive[] = {
+#embed "../../lua/alive.lua"
+};
 static const unsigned char lua_append[] = {
 #embed "../../lua/append.lua"
+};
+static const unsigned char lua_ask[] = {
+#embed "../../lua/ask.lua"
 };
 static const unsigned char lua_cancel[] = {
 #embed "../../lua/cancel.lua"
@@ -26,11 +32,17 @@ static const unsigned char lua_create[] = {
 static const unsigned char lua_delta[] = {
 #embed "../../lua/delta.lua"
 };
+static const unsigned char lua_disown[] = {
+#embed "../../lua/disown.lua"
+};
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
 static const unsigned char lua_enlist[] = {
 #embed "../../lua/enlist.lua"
+};
+static const unsigned char lua_erase[] = {
+#embed "../../lua/erase.lua"
 };
 static const unsigned char lua_extend[] = {
 #embed "../../lua/extend.lua"
@@ -50,17 +62,29 @@ static const unsigned char lua_list[] = {
 static const unsigned char lua_meta[] = {
 #embed "../../lua/meta.lua"
 };
+static const unsigned char lua_note[] = {
+#embed "../../lua/note.lua"
+};
 static const unsigned char lua_page[] = {
 #embed "../../lua/page.lua"
 };
 static const unsigned char lua_patch[] = {
 #embed "../../lua/patch.lua"
 };
+static const unsigned char lua_purge[] = {
+#embed "../../lua/purge.lua"
+};
 static const unsigned char lua_read[] = {
 #embed "../../lua/read.lua"
 };
 static const unsigned char lua_register[] = {
 #embed "../../lua/register.lua"
+};
+static const unsigned char lua_release[] = {
+#embed "../../lua/release.lua"
+};
+static const unsigned char lua_reply[] = {
+#embed "../../lua/reply.lua"
 };
 static const unsigned char lua_report[] = {
 #embed "../../lua/report.lua"
@@ -166,23 +190,31 @@ static const csojourn_lua_file files[] = {
     { "ack", lua_ack, sizeof lua_ack },
     { "adopt", lua_adopt, sizeof lua_adopt },
     { "agents", lua_agents, sizeof lua_agents },
+    { "alive", lua_alive, sizeof lua_alive },
     { "append", lua_append, sizeof lua_append },
+    { "ask", lua_ask, sizeof lua_ask },
     { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
     { "delta", lua_delta, sizeof lua_delta },
+    { "disown", lua_disown, sizeof lua_disown },
     { "end", lua_end, sizeof lua_end },
     { "enlist", lua_enlist, sizeof lua_enlist },
+    { "erase", lua_erase, sizeof lua_erase },
     { "extend", lua_extend, sizeof lua_extend },
     { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
     { "lease", lua_lease, sizeof lua_lease },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
+    { "note", lua_note, sizeof lua_note },
     { "page", lua_page, sizeof lua_page },
     { "patch", lua_patch, sizeof lua_patch },
+    { "purge", lua_purge, sizeof lua_purge },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },
+    { "release", lua_release, sizeof lua_release },
+    { "reply", lua_reply, sizeof lua_reply },
     { "report", lua_report, sizeof lua_report },
     { "ring", lua_ring, sizeof lua_ring },
     { "say", lua_say, sizeof lua_say },

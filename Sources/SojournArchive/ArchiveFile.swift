@@ -84,6 +84,8 @@ struct ArchiveFile: ~Copyable {
                 path: path)
         }
         try connection.execute("PRAGMA synchronous = FULL")
+        // Whatever is deleted may have to be gone for good later, so all of it is overwritten at once.
+        try connection.execute("PRAGMA secure_delete = ON")
     }
 
     private static func migrate(_ connection: Connection, _ migrations: [Migration]) throws(ArchiveError) {

@@ -22,6 +22,7 @@ extension Connection {
     /// Writes one hand-over as prepared. It takes the place of an unsettled one of the same session, but leaves
     /// a committed one alone. Adds to `lost` how many events became lost.
     func prepare(_ transcript: Transcript, now: Int64, lost: inout Int) throws(ArchiveError) -> PrepareResult {
+        if try self.isPurged(transcript.header) { return .purged }
         if let flaw = transcript.flaw { return .incomplete(flaw) }
         let stored = try self.handovers(of: transcript.header.id)
         if stored.contains(where: { $0.state == "committed" && $0.token == transcript.token }) {

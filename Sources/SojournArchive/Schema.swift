@@ -77,6 +77,22 @@ enum Schema {
                     replaced_random TEXT NOT NULL
                 );
                 CREATE INDEX lost_events_by_session ON lost_events (session, replaced_at, seq);
-                """)
+                """),
+        // What was erased on purpose, without its content.
+        Migration(
+            major: 1, minor: 2,
+            script: """
+                CREATE TABLE purges (
+                    number INTEGER PRIMARY KEY,
+                    kind TEXT NOT NULL CHECK (kind IN ('session', 'user')),
+                    id TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    sessions INTEGER NOT NULL DEFAULT 0,
+                    events INTEGER NOT NULL DEFAULT 0,
+                    bytes INTEGER NOT NULL DEFAULT 0,
+                    done INTEGER NOT NULL DEFAULT 0
+                );
+                CREATE INDEX purges_by_id ON purges (id);
+                """),
     ]
 }

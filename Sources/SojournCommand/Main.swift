@@ -13,6 +13,7 @@ struct Main {
         case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
         case "agent": return await AgentCommand.run(arguments: rest, environment: environment)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
+        case "archive": return await ArchiveCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
             Console.say("sojourn \(version)")
             return 0
@@ -24,7 +25,7 @@ struct Main {
             Console.complain(self.help)
             return 64
         case let word?:
-            let hint = Nearest.hint(word, among: ["serve", "agent", "bench", "help", "version"], prefix: "")
+            let hint = Nearest.hint(word, among: ["serve", "agent", "archive", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -37,6 +38,7 @@ struct Main {
 
           serve      runs a node; sojourn serve --help lists its settings
           agent      runs a demonstration worker; sojourn agent --help says how
+          archive    searches, exports, checks and repairs an archive; sojourn archive --help
           bench      loads a node and measures what its operations cost; sojourn bench --help
           version    prints the version
           help       prints this

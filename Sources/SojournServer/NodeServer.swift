@@ -41,8 +41,7 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.streamRoutes + self.turnRoutes
-                + self.workerRoutes + self.agentRoutes)
+                + self.streamRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes + self.erasureRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)

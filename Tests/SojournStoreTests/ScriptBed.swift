@@ -46,10 +46,14 @@ final class ScriptBed {
 
     deinit { self.server.stop() }
 
+    private static func isChannel(_ key: String) -> Bool {
+        [":ch:", ":aq:", ":aa:"].contains { key.contains($0) }
+    }
+
     /// Calls a script with exactly the rights that its keys give.
     func call(_ script: Script, _ keys: [String], _ arguments: [String]) throws -> RawReply {
         #expect(keys.count >= script.keyCount, "\(script.name) declares \(script.keyCount) keys")
-        let rights = keys.map { "~" + $0 } + keys.filter { $0.contains(":ch:") }.map { "&" + $0 }
+        let rights = keys.map { "~" + $0 } + keys.filter(Self.isChannel).map { "&" + $0 }
         try self.redis.send(["ACL", "SETUSER", "strict", "resetkeys", "resetchannels"] + rights)
         return try self.strict.send(["EVAL", script.source, "\(keys.count)"] + keys + arguments)
     }

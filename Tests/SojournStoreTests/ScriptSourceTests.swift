@@ -58,6 +58,9 @@ import Testing
             "extend": "#!lua flags=allow-oom", "cancel": "#!lua flags=allow-oom", "turns": "#!lua flags=no-writes",
             "delta": "#!lua", "say": "#!lua", "lease": "#!lua", "report": "#!lua", "finish": "#!lua", "adopt": "#!lua",
             "enlist": "#!lua", "ring": "#!lua", "agents": "#!lua",
+            "ask": "#!lua", "reply": "#!lua", "alive": "#!lua flags=no-writes",
+            "purge": "#!lua flags=allow-oom", "erase": "#!lua flags=allow-oom", "release": "#!lua flags=allow-oom",
+            "disown": "#!lua flags=allow-oom", "note": "#!lua flags=allow-oom",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {

@@ -4,7 +4,8 @@ import SojournLoop
 
 /// The signals that stop a node: the first asks it to drain, the second ends it at once.
 ///
-/// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process.
+/// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process. So is SIGXFSZ: a
+/// file that has reached its limit is the archive's trouble.
 final class Signals: Sendable {
     private let memory = Memory()
     // Never touched after init; only kept, because a source that nobody holds hears nothing.
@@ -13,6 +14,7 @@ final class Signals: Sendable {
     /// Begins to catch SIGTERM and SIGINT.
     init() {
         _ = signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGXFSZ, SIG_IGN)
         unsafe self.sources = [SIGTERM, SIGINT].map { [memory] number in
             // Without this the default action ends the process before anyone hears of the signal.
             _ = signal(number, SIG_IGN)

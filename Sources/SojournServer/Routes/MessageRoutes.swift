@@ -100,9 +100,8 @@ extension NodeServer {
     private func history(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         let limit = Input.limit(context.query("limit"), default: 50, maximum: 100)
-        let isArchived = context.query("archived") == "1"
         // An unknown or ended session is said before a wrong parameter.
-        if !isArchived { _ = try await self.shard.session(id) }
+        let isArchived = try await self.readsAnywhere(id, context)
         let before = try PageParameter(context, "before")
         let after = try PageParameter(context, "after")
         let page =
@@ -127,8 +126,7 @@ extension NodeServer {
     private func events(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         let limit = Input.limit(context.query("limit"), default: 50, maximum: 1000)
-        let isArchived = context.query("archived") == "1"
-        if !isArchived { _ = try await self.shard.session(id) }
+        let isArchived = try await self.readsAnywhere(id, context)
         let (after, before) = (try Input.seq(context, "after"), try Input.seq(context, "before"))
         let names = context.queryList("types")
         let types = names.isEmpty ? nil : Set(names)

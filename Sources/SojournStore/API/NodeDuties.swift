@@ -7,7 +7,10 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
+    /// The archivists that live, and those that take sessions.
     private let archivists: Registry?
+    private let archiving: Registry?
+    private let purger: Purger?
     let archivist: Archivist?
 
     init(shard: StoreShard, archive: Archive?) {
@@ -16,17 +19,22 @@ package final class NodeDuties {
         self.nodes = Registry(shard: shard, key: shard.keyspace.nodes, name: name)
         self.sweeper = Sweeper(shard: shard, registry: self.nodes)
         if let archive {
-            let registry = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
-            self.archivists = registry
+            let registry = Registry(shard: shard, key: shard.keyspace.archiving, name: archive.id)
+            self.archiving = registry
+            self.archivists = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
             self.archivist = Archivist(shard: shard, archive: archive, registry: registry)
+            self.purger = Purger(shard: shard, archive: archive)
         } else {
-            (self.archivists, self.archivist) = (nil, nil)
+            (self.archiving, self.archivists, self.archivist, self.purger) = (nil, nil, nil, nil)
         }
     }
 
     func start() async {
         if let archivist {
             self.archivists?.start()
+            self.archiving?.start()
+            self.shard.desk?.start()
+            self.purger?.start()
             await archivist.start()
             self.sweeper.onClaimed = { [weak archivist] in archivist?.take($0) }
         }
@@ -39,7 +47,10 @@ package final class NodeDuties {
         await self.sweeper.stop()
         await self.nodes.stop()
         await self.archivist?.stop()
+        await self.archiving?.stop()
         await self.archivists?.stop()
+        await self.purger?.stop()
+        await self.shard.desk?.stop()
     }
 
     /// Looks at every partition now; the test clock has moved.

@@ -21,18 +21,21 @@ final class Archivist {
 
     let shard: StoreShard
     let archive: Archive
-    private let registry: Registry
+    let registry: Registry
     private var queue: [EndedSession] = []
     private var claimed: Set<SessionID> = []
     private var isWorking = false
-    private var isRunning = false
+    private(set) var isRunning = false
     private var isPolling = false
-    private var isPaused = false
+    /// Whether it takes no sessions because the archive refuses them.
+    var isPaused = false
+    /// How long it is left alone after the next refusal, in milliseconds.
+    var pause = Archivist.shortestPause
     /// Outcomes that Redis has given and the archive has not taken yet.
-    private var unsettled: [Settlement] = []
+    private(set) var unsettled: [Settlement] = []
     private var crashPoint: CrashPoint?
     /// What keeps the archive from taking sessions; nil while it works.
-    private(set) var trouble: String?
+    var trouble: String?
     /// Sessions handed over since the start.
     private(set) var archived = 0
 
@@ -65,6 +68,11 @@ final class Archivist {
     func take(_ session: EndedSession) {
         guard self.claimed.insert(session.id).inserted else { return }
         self.crashPoint?.reached(.claimed)
+        if self.isPaused {
+            self.claimed.remove(session.id)
+            self.shard.loop.spawn { await self.release([session]) }
+            return
+        }
         self.queue.append(session)
         self.work()
     }
@@ -161,6 +169,7 @@ final class Archivist {
         }
         let ready = transcripts.compactMap { $0 }
         guard !ready.isEmpty else { return }
+        var purged: [SessionID] = []
         do {
             let results = try await self.archive.prepare(ready)
             var settlements: [Settlement] = []
@@ -169,9 +178,13 @@ final class Archivist {
                 self.crashPoint?.reached(.prepared)
                 switch result {
                 case .prepared, .alreadyCommitted: acknowledged.append(transcript)
+                case .purged:
+                    purged.append(contentsOf: self.shard.keyspace.sessionID(transcript.header.id).map { [$0] } ?? [])
                 case .stale, .incomplete: break  // the archive has said why; the lease lapses
                 }
             }
+            // They were erased before they came here.
+            await self.shard.concurrently(purged) { _ = try? await self.shard.eraseEnded($0) }
             await self.shard.concurrently(acknowledged) { transcript in
                 if let settlement = await self.settlement(of: transcript.header.id, token: transcript.token) {
                     settlements.append(settlement)
@@ -179,6 +192,12 @@ final class Archivist {
             }
             await self.settle(settlements)
         } catch {
+            if batch.count > 1, error.code == .other || error.code == .corrupt {
+                // One of them may spoil it for all.
+                for session in batch { await self.handOver([session]) }
+                return
+            }
+            await self.release(batch)
             self.failed(error, sessions: ready.count)
         }
     }
@@ -192,7 +211,7 @@ final class Archivist {
             let settled = try await self.archive.settle(due)
             for _ in settled { self.crashPoint?.reached(.settled) }
             self.archived += settled.count { $0 == .committed }
-            self.recovered()
+            if !due.isEmpty { self.recovered() }
         } catch {
             self.unsettled = due + self.unsettled
             self.failed(error, sessions: due.count)
@@ -229,31 +248,10 @@ final class Archivist {
         return answer?.first?.int.map { $0 > 0 }
     }
 
-    // MARK: Trouble
-
-    private func failed(_ error: ArchiveError, sessions: Int) {
-        let reason = "\(error)"
-        if self.trouble == nil {
-            self.shard.log(
-                .error, "the archive refuses sessions; they stay in Redis and are tried again when their leases lapse",
-                ["archive.path": self.archive.path, "sessions": String(sessions), "error": reason])
-        }
-        self.trouble = reason
-        self.queue.removeAll()
-        self.claimed.removeAll()
-        // The leases lapse; then the sessions are claimed again, here or by an archivist that has room.
-        self.isPaused = true
-        self.shard.loop.spawn { [weak self] in
-            guard let self else { return }
-            await self.shard.loop.sleep(milliseconds: Self.interval)
-            self.isPaused = false
-            if self.isRunning, !self.unsettled.isEmpty { await self.settle([]) }
-        }
-    }
-
-    private func recovered() {
-        guard self.trouble != nil else { return }
-        self.trouble = nil
-        self.shard.log(.notice, "the archive takes sessions again", ["archive.path": self.archive.path])
+    /// What is claimed and not begun with.
+    func takeQueue() -> [EndedSession] {
+        defer { self.queue.removeAll() }
+        for session in self.queue { self.claimed.remove(session.id) }
+        return self.queue
     }
 }

@@ -23,6 +23,14 @@ struct Keyspace: Sendable {
     var nodes: String { self.namespace + ":nodes" }
     /// The live archivists.
     var archivists: String { self.namespace + ":archivists" }
+    /// The archivists that take sessions now; one in trouble still answers questions.
+    var archiving: String { self.namespace + ":archiving" }
+    /// What every archive must erase, in the slot of the first partition.
+    var purges: String { self.prefixes[0] + "purges" }
+    /// How far an erasure has come.
+    func report(_ number: Int64) -> String { self.prefixes[0] + "pr:" + String(number) }
+    /// All archives there are, whether their archivists live or not: how far each has come with the purges.
+    var archives: String { self.namespace + ":archives" }
 
     /// The registered agents.
     var agents: String { self.namespace + ":agents" }
@@ -53,6 +61,16 @@ struct Keyspace: Sendable {
     func bell(_ agent: UUIDBits) -> String { self.ready(agent) }
     /// The answer kept under the idempotency key of a create.
     func idempotency(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "i:" + hash }
+    /// The questions to an archivist, and the channel that rings for them.
+    func questions(_ archivist: String) -> String { self.prefixes[self.partition(of: archivist)] + "aq:" + archivist }
+    /// The channel that rings for the answers to one who asks.
+    func answers(_ asker: String) -> String { self.prefixes[self.partition(of: asker)] + "aa:" + asker }
+    /// The answer to one question.
+    func answer(_ asker: String, _ number: Int) -> String { self.answers(asker) + ":" + String(number) }
+    /// Of 16 hexadecimal digits, which are random.
+    private func partition(of name: String) -> Int {
+        Int((UInt64(name, radix: 16) ?? 0) % UInt64(self.partitions))
+    }
     private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
     /// The channel on which a loop hears itself.
     func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }

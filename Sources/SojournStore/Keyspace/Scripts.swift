@@ -32,6 +32,14 @@ struct Scripts: Sendable {
     let enlist: Script
     let ring: Script
     let agents: Script
+    let ask: Script
+    let reply: Script
+    let alive: Script
+    let purge: Script
+    let erase: Script
+    let release: Script
+    let disown: Script
+    let note: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -67,6 +75,14 @@ struct Scripts: Sendable {
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
+        self.ask = script("ask", 1)
+        self.reply = script("reply", 2)
+        self.alive = script("alive", 1)
+        self.purge = script("purge", 2)
+        self.erase = script("erase", 8)
+        self.release = script("release", 2)
+        self.disown = script("disown", 5)
+        self.note = script("note", 1)
     }
 
     var all: [Script] {
@@ -75,7 +91,8 @@ struct Scripts: Sendable {
             self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents,
+            self.enlist, self.ring, self.agents, self.ask, self.reply, self.alive,
+            self.purge, self.erase, self.release, self.disown, self.note,
         ]
     }
 }

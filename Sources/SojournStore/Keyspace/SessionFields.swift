@@ -81,6 +81,10 @@ struct Tombstone {
     let archivist: String?
     /// The token with which that archive took it, `major.random`.
     let token: String?
+    /// Whether its transcript was erased on purpose.
+    let isPurged: Bool
+    /// The archivist with which its transcript was lost.
+    let lost: String?
 
     init?(_ fields: SessionFields) {
         guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at")
@@ -92,5 +96,7 @@ struct Tombstone {
         self.head = Int(fields.number("head") ?? 0)
         self.archivist = fields.text("archivist")
         self.token = fields.text("token")
+        self.lost = fields.text("lost")
+        self.isPurged = fields.text("purged") != nil
     }
 }

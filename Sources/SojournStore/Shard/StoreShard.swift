@@ -20,6 +20,10 @@ package final class StoreShard {
     let doorbells: Doorbells
     /// The registered agents.
     package private(set) lazy var agents = AgentBook(shard: self)
+    /// Questions to archivists.
+    package private(set) lazy var archives = ArchiveLine(shard: self)
+    /// Who answers questions to this node's archive.
+    package private(set) lazy var desk = self.archive.map { ArchiveDesk(shard: self, archive: $0) }
     /// Where this process is to kill itself; for tests only.
     var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
@@ -90,6 +94,7 @@ package final class StoreShard {
             timed: true)
         try await self.agents.start()
         self.feed.start()
+        self.archives.own = self.desk
     }
 
     /// Makes the first call; a Redis that cannot be used is told with the reason.

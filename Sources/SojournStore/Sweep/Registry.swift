@@ -17,6 +17,7 @@ final class Registry {
     /// The partitions of this node, among the live ones.
     private(set) var partitions: [Int]
     private var isRunning = false
+    private var isPaused = false
 
     init(shard: StoreShard, key: String, name: String) {
         self.shard = shard
@@ -36,7 +37,20 @@ final class Registry {
         }
     }
 
+    /// Leaves for a while: its share of the work goes to the others at once.
+    func pause() async {
+        self.isPaused = true
+        await self.leave()
+    }
+
+    /// Comes back.
+    func resume() async {
+        self.isPaused = false
+        await self.renew()
+    }
+
     private func renew() async {
+        guard !self.isPaused else { return }
         guard
             let answer = try? await self.shard.call(
                 self.shard.scripts.register, keys: [self.key], args: [.string(self.name), .integer(Self.silence)])
@@ -56,6 +70,10 @@ final class Registry {
     /// Leaves, so that the others take over at once.
     func stop() async {
         self.isRunning = false
+        await self.leave()
+    }
+
+    private func leave() async {
         _ = try? await self.shard.redis.send(["ZREM", .string(self.key), .string(self.name)], kind: .write)
     }
 }
