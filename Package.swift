@@ -62,9 +62,10 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "CTestWidth"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
