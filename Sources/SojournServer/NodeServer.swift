@@ -15,6 +15,10 @@ final class NodeServer {
     private var router = Router([])
     private var http: HTTPServer?
     private(set) var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var gateways: [ObjectIdentifier: SocketGateway] = [:]
+    /// Who reads which session, over SSE and WebSockets.
+    private(set) var readers: [ObjectIdentifier: SessionReader] = [:]
+    var counters = StreamCounters()
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
@@ -37,8 +41,7 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.turnRoutes
-                + self.workerRoutes + self.agentRoutes + self.erasureRoutes)
+                + self.streamRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes + self.erasureRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -57,7 +60,8 @@ final class NodeServer {
 
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
-        if segments.first == "api", !self.keys.admits(exchange) {
+        // The upgrade to a WebSocket is open; its first operation authenticates.
+        if segments.first == "api", path != Self.webSocketPath, !self.keys.admits(exchange) {
             exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
             return
         }
@@ -91,7 +95,12 @@ final class NodeServer {
         }
     }
 
-    private func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
+    /// Whether everything is open to everyone.
+    var isOpen: Bool { self.keys.isEmpty }
+    func admits(_ exchange: HTTPExchange) -> Bool { self.keys.admits(exchange) }
+    func admits(token: String) -> Bool { self.keys.admits(token: token) }
+
+    func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
         exchange.respond(
             status: error.code.status, headers: ErrorBody.headers(for: error) + headers,
             body: ErrorBody.json(error, at: self.shard.now).bytes)
@@ -113,6 +122,13 @@ final class NodeServer {
 
     func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
     func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+    func remember(_ gateway: SocketGateway) {
+        self.gateways[ObjectIdentifier(gateway)] = gateway
+        if self.isDraining { gateway.drain(within: 0) }
+    }
+    func forget(_ gateway: SocketGateway) { self.gateways[ObjectIdentifier(gateway)] = nil }
+    func attached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = reader }
+    func detached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = nil }
     func remember(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = wait }
     func forget(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = nil }
 
@@ -131,6 +147,7 @@ final class NodeServer {
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
         for stream in self.streams.values { stream.end("drain") }
+        for gateway in self.gateways.values { gateway.drain(within: limit / 2) }
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
         while let http, http.activeExchanges > 0, EventLoop.now < end {

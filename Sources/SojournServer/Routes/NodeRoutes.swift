@@ -7,9 +7,6 @@ extension NodeServer {
     var nodeRoutes: [Route] {
         var routes = [
             Route(.get, Self.base + "/health") { [unowned self] _ throws(StoreError) in await self.health() },
-            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
-                try await self.stream(context)
-            },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
         if self.configuration.testClock {
