@@ -18,8 +18,11 @@ import Testing
         let redis = try await RedisServer.start()
         defer { redis.stop() }
         let folder = TemporaryFolder()
-        let a = try await TestNode.start(on: redis, archivePath: folder.file("a.sqlite"))
-        let b = try await TestNode.start(on: redis, name: "b", archivePath: folder.file("b.sqlite"))
+        // Whoever follows a session has it; here they share when it ends.
+        let a = try await TestNode.start(
+            on: redis, archivePath: folder.file("a.sqlite"), store: { $0.archiveFollows = false })
+        let b = try await TestNode.start(
+            on: redis, name: "b", archivePath: folder.file("b.sqlite"), store: { $0.archiveFollows = false })
         let c = try await TestNode.start(on: redis, name: "c")
         let archives = try [#require(a.archive), #require(b.archive)]
         // More events than one answer holds, and an event that is large.

@@ -204,17 +204,17 @@ extension FailoverTests {
         try await server.restart()
         try await eventually { (try? await b.store.session(ended.id.text).head) == 23 }
         // Nothing is logged any more in the one, and yet its lost events leave the archive.
-        try await eventually(within: 30) { try await archive.open(ended.id.text)?.head == 23 }
+        try await eventually(within: 60) { try await archive.open(ended.id.text)?.head == 23 }
         #expect(try await archive.lostEvents(ended.id.text).map(\.event.seq) == Array(24...30))
         let head = try await b.store.session(going.id.text).head
         for number in 1...25 { try await b.say("new \(number)", in: going) }
         let keys = Keyspace(namespace: "sj", partitions: 16).keys(of: going.id)
-        try await eventually(within: 30) { try server.client().send("LLEN", keys.log) == .int(10) }
+        try await eventually(within: 60) { try server.client().send("LLEN", keys.log) == .int(10) }
         for session in [ended, going] {
             let log = try await b.log(of: session)
             #expect(log.map(\.seq) == Array(1...(session.id == ended.id ? 23 : head + 25)))
             try await a.store.end(session.id.text)
-            try await eventually(within: 30) { try await archive.exists(session.id.text) }
+            try await eventually(within: 60) { try await archive.exists(session.id.text) }
             let events = try await archive.events(session.id.text, limit: 100).events
             #expect(events.dropLast().map(\.body) == log.map(\.bytes))
             #expect(events.map(\.seq) == Array(1...log.count + 1))
@@ -243,8 +243,8 @@ extension FailoverTests {
         server.kill9()
         try FileManager.default.removeItem(atPath: server.folder.file("appendonlydir"))
         try await server.restart()
-        try await eventually(within: 30, "the node works again") { (try? await a.session()) != nil }
-        try await eventually(within: 30) { try await archive.quarantined().map(\.header.id) == [session.id.text] }
+        try await eventually(within: 60, "the node works again") { (try? await a.session()) != nil }
+        try await eventually(within: 60) { try await archive.quarantined().map(\.header.id) == [session.id.text] }
         #expect(try await archive.quarantined().first?.eventCount == 20)
         await a.stop()
     }

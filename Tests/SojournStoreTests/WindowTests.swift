@@ -44,7 +44,7 @@ import Testing
 
     /// Waits until Redis keeps the window only.
     private func trimmed(_ session: Session, _ server: RedisServer) async throws {
-        try await eventually(within: 30, "the log is trimmed") { try self.kept(session, server) <= Self.window }
+        try await eventually(within: 60, "the log is trimmed") { try self.kept(session, server) <= Self.window }
     }
 
     private func pages(_ node: StoreNode, _ session: Session, limit: Int, forward: Bool, head: Int) async throws
@@ -133,11 +133,11 @@ import Testing
         // While they catch up, the log grows and the border moves on.
         try await self.talk(b, session, upTo: 600)
         for (from, reader) in readers {
-            try await eventually(within: 30) { reader.last == 600 }
+            try await eventually(within: 60) { reader.last == 600 }
             #expect(reader.seqs == Array(from + 1...600) && reader.gaps.isEmpty)
         }
         try await a.store.end(session.id.text)
-        for (_, reader) in readers { try await eventually { reader.isOver } }
+        for (_, reader) in readers { try await eventually(within: 60) { reader.isOver } }
         for (from, reader) in readers { #expect(reader.seqs == Array(from + 1...601) && reader.error == nil) }
         await a.stop()
         await b.stop()
@@ -164,7 +164,7 @@ import Testing
             try await self.say("the last word", number, a, b, session)
             try await (number % 2 == 0 ? b : a).store.end(session.id.text)
         }
-        try await eventually(within: 30) { try await a.store.list().counts.ended == 0 }
+        try await eventually(within: 60) { try await a.store.list().counts.ended == 0 }
         for (session, head) in sessions {
             try await eventually { try await self.servedBy(session, archives).count == 1 }
             let place = try #require(try await self.servedBy(session, archives).first)
@@ -227,14 +227,14 @@ import Testing
         // Nobody else trims it or hands it over.
         try await self.talk(b, session, upTo: 200)
         try await b.store.end(id)
-        try await eventually(within: 20) { try server.client().send("ZCARD", "sj:archivists") == .int(1) }
+        try await eventually(within: 60) { try server.client().send("ZCARD", "sj:archivists") == .int(1) }
         try await b.onDuties { duties in await duties.archivist?.poll() }
         #expect(try self.kept(session, server) == 201 - oldest + 1)
         #expect(try await b.archive?.exists(id) == false)
         // When it is back it goes on.
         let again = try await self.archivist(on: server, folder)
         let archive = try #require(again.archive)
-        try await eventually(within: 30) { try await archive.exists(id) }
+        try await eventually(within: 60) { try await archive.exists(id) }
         #expect(try await archive.events(id, limit: 1000).events.map(\.seq) == Array(1...201))
         await again.stop()
         await b.stop()
@@ -253,7 +253,7 @@ import Testing
         let b = try await self.archivist(on: server, folder, name: "b")
         try await self.talk(b, session, upTo: 90)
         let other = try #require(b.archive)
-        try await eventually(within: 30, "it is taken over") { try await other.open(session.id.text)?.head == 90 }
+        try await eventually(within: 60, "it is taken over") { try await other.open(session.id.text)?.head == 90 }
         try await self.trimmed(session, server)
         #expect(try await b.log(of: session).map(\.seq) == Array(1...90))
         // The first one comes back and gives up what it has.
@@ -263,7 +263,7 @@ import Testing
         try await eventually { try await reopened.open(session.id.text) == nil }
         #expect(try await reopened.stats().quarantined == 0)
         try await b.store.end(session.id.text)
-        try await eventually(within: 20) { try await other.exists(session.id.text) }
+        try await eventually(within: 60) { try await other.exists(session.id.text) }
         #expect(try await other.events(session.id.text, limit: 100).events.map(\.seq) == Array(1...91))
         #expect(try await !reopened.exists(session.id.text))
         await again.stop()
