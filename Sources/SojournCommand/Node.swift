@@ -40,6 +40,7 @@ struct Node {
         configuration.outageHold = settings.outageHold
         configuration.tombstoneLife = settings.tombstone
         configuration.archiveLease = settings.archiveLease
+        configuration.presenceLife = Int(settings.presence)
         configuration.testClock = settings.testClock
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []

@@ -14,7 +14,7 @@ final class NodeServer {
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
-    private(set) var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var streams: [ObjectIdentifier: any LiveConnection] = [:]
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
@@ -37,6 +37,7 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
+                + self.streamRoutes + self.descriptionRoutes
                 + self.turnRoutes
                 + self.workerRoutes + self.agentRoutes)
         let shard = Confined(self.shard, to: self.loop)
@@ -111,8 +112,16 @@ final class NodeServer {
 
     // MARK: Streams
 
-    func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
-    func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+    func remember(_ stream: any LiveConnection) {
+        guard self.streams.updateValue(stream, forKey: ObjectIdentifier(stream)) == nil else { return }
+        self.counters.add(to: \.open)
+    }
+    func forget(_ stream: any LiveConnection) {
+        guard self.streams.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
+        self.counters.add(-1, to: \.open)
+    }
+    /// What happened to the streams of the whole node.
+    var counters: StreamCounters { self.shard.feed.counters }
     func remember(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = wait }
     func forget(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = nil }
 
@@ -130,9 +139,9 @@ final class NodeServer {
         self.isDraining = true
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
-        for stream in self.streams.values { stream.end("drain") }
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
+        await self.sendStreamsElsewhere(within: limit / 2)
         while let http, http.activeExchanges > 0, EventLoop.now < end {
             if EventLoop.now >= end - limit / 10 { for wait in self.waits.values { wait.cancel() } }
             await self.loop.sleep(milliseconds: 10)

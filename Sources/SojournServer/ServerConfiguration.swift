@@ -16,7 +16,7 @@ public struct ServerConfiguration: Sendable {
     public var outboxBytes = 1 << 20
     /// How long a reader with waiting bytes may take none.
     public var outboxStall = 30_000
-    /// How long a drain may take.
+    /// How long a drain may take; the streams are sent elsewhere over the first half of it.
     public var drainLimit = 20_000
     /// The largest request body.
     public var bodyBytes = 1 << 20

@@ -36,6 +36,8 @@ struct ServeSettings: Sendable {
     var tombstone: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     var archiveLease: Int64 = 30_000
+    /// How long a client counts as attached at the most after its node was killed.
+    var presence: Int64 = 30_000
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

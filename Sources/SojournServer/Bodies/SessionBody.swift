@@ -24,6 +24,7 @@ enum SessionBody {
         body["version"] = JSON(session.head)
         if let key = session.conversationKey { body["conversationKey"] = .string(key) }
         if let ifBusy = session.ifBusy { body["ifBusy"] = .string(ifBusy.rawValue) }
+        if let alive = session.aliveWhileWatched { body["aliveWhileWatched"] = .bool(alive) }
         if let sources = session.timeoutSources {
             body["timeoutSources"] = [
                 "timeoutMinutes": .string(sources.timeout.rawValue), "autoRenew": .string(sources.autoRenew.rawValue),

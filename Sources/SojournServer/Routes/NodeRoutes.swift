@@ -7,9 +7,6 @@ extension NodeServer {
     var nodeRoutes: [Route] {
         var routes = [
             Route(.get, Self.base + "/health") { [unowned self] _ throws(StoreError) in await self.health() },
-            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
-                try await self.stream(context)
-            },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
         if self.configuration.testClock {
@@ -42,6 +39,11 @@ extension NodeServer {
         if !self.shard.feed.isHealthy { problems.append("redis: published events do not arrive; streams read the log") }
         if let trouble = await self.archiveTrouble() { problems.append(.string("archive: \(trouble)")) }
         if self.isDraining { problems.append("node: draining") }
+        let streams = self.counters.values
+        body["streams"] = [
+            "open": JSON(streams.open), "demoted": JSON(streams.demoted), "promoted": JSON(streams.promoted),
+            "stalled": JSON(streams.stalled), "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
+        ]
         if !problems.isEmpty {
             body["status"] = "degraded"
             body["problems"] = .array(problems)

@@ -7,15 +7,20 @@ import SojournStore
 ///
 /// A slow client holds nobody up: when its outbox is full the feed stops giving it events and goes on from
 /// the log when the socket has drained; when it takes no byte for too long it is closed and may resume.
-final class EventStream: FeedReader {
+final class EventStream: FeedReader, LiveConnection {
     private let server: NodeServer
     private let stream: HTTPStream
-    private let session: Session
+    private let id: SessionID
+    private let epoch: String
     private let dialect: EventFrame.Dialect
     private var subscription: Subscription?
     private var heartbeat: LoopTimer?
     private var isOver = false
     private var position: Int
+    let wantsPresence: Bool
+    private var attachment: Attachment?
+    /// What comes of presence while the whole list is being read; nil once it was sent.
+    private var presenceHeld: [LiveEvent]? = []
     /// Waits for room in the outbox.
     private var waiting: CheckedContinuation<Void, Never>?
 
@@ -24,23 +29,27 @@ final class EventStream: FeedReader {
         ("X-Accel-Buffering", "no"),
     ]
 
-    init(server: NodeServer, exchange: HTTPExchange, session: Session, dialect: EventFrame.Dialect, after: Cursor) {
+    init(server: NodeServer, exchange: HTTPExchange, session: Session, request: StreamRequest) {
         self.server = server
-        self.session = session
-        self.dialect = dialect
-        self.position = after.seq
+        self.id = session.id
+        self.epoch = session.epoch
+        self.dialect = request.dialect
+        self.position = request.after.seq
+        self.wantsPresence = request.presence
         self.stream = exchange.startStream(status: 200, headers: Self.headers)
         self.stream.onClosed { [weak self] in self?.over() }
         self.stream.onDrained { [weak self] in self?.drained() }
         self.heartbeat = LoopTimer(loop: server.loop) { [weak self] in self?.beat() }
     }
 
-    func start(after cursor: Cursor) {
+    func start(_ session: Session, _ request: StreamRequest) {
         // The pause before a reconnect, with jitter, so that clients do not come back all at once. No blank line: some
         // clients would see an empty event.
         self.stream.write("retry: \(Int.random(in: 1000...3000))\n")
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
-        self.subscription = self.server.shard.feed.subscribe(self, to: self.session.id, after: cursor)
+        self.subscription = self.server.shard.feed.subscribe(self, to: self.id, after: request.after)
+        self.attachment = self.server.shard.attach(
+            to: session, connection: StoreShard.connectionID(), client: request.client, transport: "sse")
     }
 
     /// Bytes that the client has not taken yet.
@@ -52,16 +61,52 @@ final class EventStream: FeedReader {
 
     func take(_ event: LiveEvent) {
         guard !self.isOver else { return }
+        if self.presenceHeld != nil, event.event.type == EventType.presence {
+            self.presenceHeld?.append(event)
+            return
+        }
         self.position = event.event.seq ?? self.position
         self.stream.write(EventFrame.bytes(of: event, dialect: self.dialect))
     }
 
     func caughtUp(_ cursor: Cursor) {
         self.say(EventType.streamReady, ["cursor": .string(cursor.description)], epoch: cursor.epoch, id: cursor)
+        if self.wantsPresence { self.server.loop.spawn { await self.readPresence() } }
     }
+
+    // MARK: Presence
+
+    func ephemeralsLost() {
+        guard self.wantsPresence, self.presenceHeld == nil else { return }
+        self.presenceHeld = []
+        self.server.loop.spawn { await self.readPresence() }
+    }
+
+    /// Sends who is there, and then the changes that came meanwhile: a change that the list has already does no harm.
+    private func readPresence() async {
+        var delay = 50
+        while !self.isOver {
+            do throws(StoreError) {
+                let presence = try await self.server.shard.presence(of: self.id)
+                let held = self.presenceHeld ?? []
+                self.presenceHeld = nil
+                self.say(
+                    EventType.presence, ["present": .array(presence.connections), "count": JSON(presence.count)],
+                    epoch: nil, id: nil)
+                for event in held { self.take(event) }
+                return
+            } catch {
+                await self.server.loop.sleep(milliseconds: delay)
+                delay = min(delay * 2, 2000)
+            }
+        }
+    }
+
+    // MARK: Gaps and ends
 
     func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor) {
         self.position = resumeAt.seq
+        self.server.counters.add(to: \.gaps)
         self.say(
             EventType.streamGap,
             ["from": JSON(missing.lowerBound), "to": JSON(missing.upperBound), "epoch": JSON(resumeAt.epoch)],
@@ -78,7 +123,7 @@ final class EventStream: FeedReader {
 
     /// The session left Redis before this client had all of it: the archive has the rest, or the client is told.
     private func readRest() async {
-        let id = self.session.id
+        let id = self.id
         var whole = false
         while let page = try? await self.server.shard.anyEvents(
             of: id, after: self.position, before: nil, limit: 100, types: nil)
@@ -93,7 +138,7 @@ final class EventStream: FeedReader {
         if !whole {
             let from = self.position + 1
             let to = (try? await self.server.shard.endedHead(id)) ?? from
-            if from <= to { self.gap(from...to, resumeAt: Cursor(epoch: self.session.epoch, seq: to)) }
+            if from <= to { self.gap(from...to, resumeAt: Cursor(epoch: self.epoch, seq: to)) }
         }
         self.end("closed")
     }
@@ -110,10 +155,18 @@ final class EventStream: FeedReader {
 
     // MARK: Life
 
-    /// Ends the stream; `reason` tells the client whether to come back.
-    func end(_ reason: String) {
+    func drain(retry: Int) {
         guard !self.isOver else { return }
-        self.say(EventType.streamEnd, ["reason": .string(reason)], epoch: self.session.epoch, id: nil)
+        self.stream.write("retry: \(retry)\n")
+        self.end("drain", ["retry": JSON(retry)])
+    }
+
+    /// Ends the stream; `reason` tells the client whether to come back.
+    private func end(_ reason: String, _ more: JSONObject = [:]) {
+        guard !self.isOver else { return }
+        var data: JSONObject = ["reason": .string(reason)]
+        for member in more.members { data[member.name] = member.value }
+        self.say(EventType.streamEnd, .object(data), epoch: nil, id: nil)
         self.over()
         self.stream.end()
     }
@@ -123,6 +176,7 @@ final class EventStream: FeedReader {
         self.isOver = true
         self.heartbeat?.stop()
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
+        if let attachment = self.attachment { self.server.shard.detach(attachment) }
         self.wake()
         self.server.forget(self)
     }
@@ -139,13 +193,11 @@ final class EventStream: FeedReader {
         {
             self.server.log(
                 .info, "a stream took no byte for too long; it is closed and may resume with its cursor",
-                ["session.id": self.session.id.text, "outbox.bytes": String(self.stream.pendingBytes)])
+                ["session.id": self.id.text, "outbox.bytes": String(self.stream.pendingBytes)])
+            self.server.counters.add(to: \.stalled)
             self.over()
             self.stream.close()
             return
-        }
-        if self.server.shard.agents[self.session.agentID]?.aliveWhileWatched == true {
-            self.server.loop.spawn { [server, session] in _ = try? await server.shard.heartbeat(session.id) }
         }
         if self.stream.pendingBytes == 0 { self.stream.write(EventFrame.heartbeat) }
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
@@ -154,43 +206,9 @@ final class EventStream: FeedReader {
     private func say(_ type: String, _ data: JSON, epoch: String?, id: Cursor?) {
         guard !self.isOver,
             let event = Event.ephemeral(
-                type: type, sessionID: self.session.id, epoch: epoch ?? self.session.epoch, at: self.server.shard.now,
+                type: type, sessionID: self.id, epoch: epoch ?? self.epoch, at: self.server.shard.now,
                 data: data)
         else { return }
         self.stream.write(EventFrame.bytes(of: event, id: id))
-    }
-}
-
-extension NodeServer {
-    func stream(_ context: RouteContext) async throws(StoreError) -> Answer {
-        let id = try self.shard.sessionID(context.captures[0])
-        let session = try await self.shard.session(id)
-        var cursor = Cursor(epoch: session.epoch, seq: session.head)
-        let asked = context.exchange.header("Last-Event-ID").flatMap { $0.isEmpty ? nil : $0 } ?? context.query("after")
-        if let asked, !asked.isEmpty {
-            guard let parsed = Cursor(asked) else {
-                throw .validation(
-                    "Invalid pagination parameter 'after': Must be a cursor such as 1a2b3c4d.1:12, or 0", field: "after"
-                )
-            }
-            cursor = parsed
-        }
-        var dialect = EventFrame.Dialect.sojourn
-        if let word = context.query("dialect"), !word.isEmpty {
-            guard let known = EventFrame.Dialect(rawValue: word) else {
-                throw .validation("Invalid dialect '\(word)': Must be one of: sojourn, eliza", field: "dialect")
-            }
-            dialect = known
-        }
-        guard !context.exchange.isClosed else { return .taken }
-        guard context.exchange.method != .head else {
-            context.exchange.startStream(status: 200, headers: EventStream.headers).end()
-            return .taken
-        }
-        let stream = EventStream(
-            server: self, exchange: context.exchange, session: session, dialect: dialect, after: cursor)
-        self.remember(stream)
-        stream.start(after: cursor)
-        return .taken
     }
 }

@@ -7,6 +7,7 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
+    let presence: PresenceBook
     private let archivists: Registry?
     let archivist: Archivist?
 
@@ -15,6 +16,7 @@ package final class NodeDuties {
         let name = shard.configuration.nodeName
         self.nodes = Registry(shard: shard, key: shard.keyspace.nodes, name: name)
         self.sweeper = Sweeper(shard: shard, registry: self.nodes)
+        self.presence = PresenceBook(shard: shard)
         if let archive {
             let registry = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
             self.archivists = registry
@@ -32,10 +34,12 @@ package final class NodeDuties {
         }
         self.nodes.start()
         self.sweeper.start()
+        self.presence.start()
     }
 
-    /// Stops sweeping, flushes the archive batch, leaves the registries.
+    /// Takes this node's connections off, stops sweeping, flushes the archive batch, leaves the registries.
     func stop() async {
+        await self.presence.stop()
         await self.sweeper.stop()
         await self.nodes.stop()
         await self.archivist?.stop()

@@ -44,10 +44,12 @@ public final class SessionStore: Sendable {
     ) async throws -> SessionStore {
         precondition(!loops.isEmpty, "a store needs an event loop")
         var shards: [Confined<StoreShard>] = []
+        let counters = StreamCounters()
         for loop in loops {
             shards.append(
                 try await loop.run {
-                    let shard = StoreShard(loop: loop, configuration: configuration, archive: archive, log: log)
+                    let shard = StoreShard(
+                        loop: loop, configuration: configuration, archive: archive, log: log, counters: counters)
                     do {
                         try await shard.start()
                     } catch {
@@ -62,6 +64,11 @@ public final class SessionStore: Sendable {
             let duties = NodeDuties(shard: first.value, archive: archive)
             await duties.start()
             return Confined(duties, to: loops[0])
+        }
+        for (loop, shard) in zip(loops, shards) {
+            try await loop.run {
+                shard.value.withPresenceBook = { body in loops[0].execute { body(duties.value.presence) } }
+            }
         }
         return SessionStore(
             configuration: configuration, archive: archive, loops: loops, shards: shards, duties: duties)

@@ -92,6 +92,11 @@ extension Feed {
         subscription.delta = max(subscription.delta, stretch.lastDelta)
         subscription.hasTriedDeltas = false
         subscription.isJoined = true
+        if subscription.isDemoted {
+            subscription.isDemoted = false
+            self.counters.add(to: \.promoted)
+            subscription.reader?.ephemeralsLost()
+        }
         self.sayCaughtUp(subscription, stretch.epoch)
         return true
     }
@@ -108,9 +113,7 @@ extension Feed {
         if let seq = live.event.seq {
             guard seq > subscription.position else { return }
             guard reader.isReady else {
-                // It is fed from the log when it is ready again.
-                subscription.isJoined = false
-                return
+                return self.demote(subscription)
             }
             if subscription.epoch != live.event.epoch { subscription.delta = 0 }
             subscription.position = seq
@@ -120,15 +123,20 @@ extension Feed {
                 (subscription.epoch, subscription.delta) = (live.event.epoch, 0)
             }
             guard delta > subscription.delta else { return }
-            guard reader.isReady else {
-                subscription.isJoined = false
-                return
-            }
+            guard reader.isReady else { return self.demote(subscription) }
             subscription.delta = delta
         } else if !reader.isReady {
-            return
+            return self.demote(subscription)
         }
         reader.take(live)
+    }
+
+    /// A reader that is not ready is fed from the log when it is again.
+    private func demote(_ subscription: Subscription) {
+        guard subscription.isJoined else { return }
+        subscription.isJoined = false
+        subscription.isDemoted = true
+        self.counters.add(to: \.demoted)
     }
 
     func finish(_ subscription: Subscription, _ reason: FeedEnd) {

@@ -11,6 +11,8 @@ package final class Feed {
     let loop: EventLoop
     let subscriber: RedisSubscriber
     let lingering: Int
+    /// What happened to the readers of the whole node.
+    package let counters: StreamCounters
     let log: Log
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
@@ -25,10 +27,11 @@ package final class Feed {
     /// How often a topic was settled from the log.
     package private(set) var repairs = 0
 
-    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
+    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, counters: StreamCounters, log: Log) {
         self.loop = loop
         self.subscriber = subscriber
         self.lingering = lingering
+        self.counters = counters
         self.log = log
     }
 
@@ -132,7 +135,9 @@ package final class Feed {
     private func restored(_ channels: [String]) {
         for channel in channels {
             self.bells[channel]?()
-            if let topic = self.names[channel].flatMap({ self.topics[$0] }) { self.settle(topic) }
+            guard let topic = self.names[channel].flatMap({ self.topics[$0] }) else { continue }
+            self.settle(topic)
+            for subscription in topic.subscriptions.values { subscription.reader?.ephemeralsLost() }
         }
     }
 
@@ -146,7 +151,9 @@ package final class Feed {
             Cursor(epoch: $0.epoch, seq: $0.seq, delta: topic.isWriting ? topic.lastDelta : nil)
         }
         let live = LiveEvent(event, cursor: isPlace ? cursor : nil)
-        for subscription in topic.subscriptions.values where subscription.isJoined {
+        let isPresence = event.type == EventType.presence
+        for subscription in topic.subscriptions.values
+        where subscription.isJoined && (!isPresence || subscription.reader?.wantsPresence == true) {
             self.give(live, to: subscription, topic)
         }
         if EventType.closing.contains(event.type) {

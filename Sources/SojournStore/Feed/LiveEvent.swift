@@ -22,6 +22,10 @@ package final class LiveEvent {
 package protocol FeedReader: AnyObject {
     /// Takes the next event. Events come in order of seq, each once.
     func take(_ event: LiveEvent)
+    /// Whether it wants `presence` events, too.
+    var wantsPresence: Bool { get }
+    /// Ephemeral events may have been lost on their way to it.
+    func ephemeralsLost()
     /// Whether it can take more now; when not, the feed stops and goes on from the log after `Feed.resume`.
     var isReady: Bool { get }
     /// The log goes on at `resumeAt` + 1 in this epoch; what the reader expected or had in `missing` is not there.
@@ -30,6 +34,11 @@ package protocol FeedReader: AnyObject {
     func caughtUp(_ cursor: Cursor)
     /// There will be nothing more: the session's log is frozen and delivered, or it cannot be read.
     func finished(_ reason: FeedEnd)
+}
+
+extension FeedReader {
+    package var wantsPresence: Bool { false }
+    package func ephemeralsLost() {}
 }
 
 /// Why a feed has nothing more for a reader.
@@ -54,6 +63,8 @@ package final class Subscription {
     /// Whether it gets events as they come; else it is being fed from the log, or waits.
     var isJoined = false
     var isReading = false
+    /// Whether it is fed from the log because it was not ready for what came.
+    var isDemoted = false
     var isOver = false
     var saidCaughtUp = false
 

@@ -32,6 +32,9 @@ struct Scripts: Sendable {
     let enlist: Script
     let ring: Script
     let agents: Script
+    /// One key, then three a session.
+    let presence: Script
+    let present: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -67,6 +70,8 @@ struct Scripts: Sendable {
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
+        self.presence = script("presence", 4)
+        self.present = script("present", 2)
     }
 
     var all: [Script] {
@@ -75,7 +80,7 @@ struct Scripts: Sendable {
             self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents,
+            self.enlist, self.ring, self.agents, self.presence, self.present,
         ]
     }
 }

@@ -25,11 +25,16 @@ package final class StoreShard {
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
+    /// Runs something with the node's book of attached connections; set by the store.
+    var withPresenceBook: (@escaping @Sendable (PresenceBook) -> Void) -> Void = { _ in }
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 
     /// A shard; it connects when it is started.
-    package init(loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log) {
+    package init(
+        loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log,
+        counters: StreamCounters = StreamCounters()
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
@@ -50,7 +55,8 @@ package final class StoreShard {
         }
         let subscriber = RedisSubscriber(
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
-        self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
+        self.feed = Feed(
+            loop: loop, subscriber: subscriber, lingering: configuration.lingering, counters: counters, log: log)
         self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
         self.feed.reader = { [unowned self] id, from, delta in
             await self.logStretch(id, from: from, deltasAfter: delta)

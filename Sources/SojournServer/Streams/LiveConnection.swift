@@ -1,0 +1,34 @@
+import SojournLoop
+import SojournStore
+
+/// A client's connection that carries live events. Loop-confined.
+protocol LiveConnection: AnyObject {
+    /// Bytes that the client has not taken yet.
+    var pendingBytes: Int { get }
+    /// Tells the client to reconnect elsewhere, after so many milliseconds, and ends the connection.
+    func drain(retry: Int)
+}
+
+extension NodeServer {
+    /// How long a drain takes at the least for each connection, in milliseconds.
+    private static let drainStep = 10
+    /// How long clients wait before they connect elsewhere: the pace of the drain spreads them already.
+    static var drainRetry: Int { Int.random(in: 100...1500) }
+
+    /// Ends the streams one after the other, so that not all clients knock at the other nodes' doors at once.
+    func sendStreamsElsewhere(within limit: Int) async {
+        var left = Array(self.streams.values)
+        let start = EventLoop.now
+        let duration = max(1, min(limit, left.count * Self.drainStep))
+        let count = left.count
+        while !left.isEmpty {
+            // How many should be gone by now.
+            let due = min(count, count * (EventLoop.now - start) / duration + 1)
+            while count - left.count < due, let stream = left.popLast() {
+                stream.drain(retry: Self.drainRetry)
+                self.counters.add(to: \.drained)
+            }
+            if !left.isEmpty { await self.loop.sleep(milliseconds: Self.drainStep) }
+        }
+    }
+}
