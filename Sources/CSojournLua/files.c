@@ -56,6 +56,12 @@ static const unsigned char lua_page[] = {
 static const unsigned char lua_patch[] = {
 #embed "../../lua/patch.lua"
 };
+static const unsigned char lua_presence[] = {
+#embed "../../lua/presence.lua"
+};
+static const unsigned char lua_present[] = {
+#embed "../../lua/present.lua"
+};
 static const unsigned char lua_read[] = {
 #embed "../../lua/read.lua"
 };
@@ -181,6 +187,8 @@ static const csojourn_lua_file files[] = {
     { "meta", lua_meta, sizeof lua_meta },
     { "page", lua_page, sizeof lua_page },
     { "patch", lua_patch, sizeof lua_patch },
+    { "presence", lua_presence, sizeof lua_presence },
+    { "present", lua_present, sizeof lua_present },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },
     { "report", lua_report, sizeof lua_report },
