@@ -57,7 +57,8 @@ import Testing
             "ack": "#!lua flags=allow-oom", "register": "#!lua flags=allow-oom",
             "extend": "#!lua flags=allow-oom", "cancel": "#!lua flags=allow-oom", "turns": "#!lua flags=no-writes",
             "delta": "#!lua", "say": "#!lua", "lease": "#!lua", "report": "#!lua", "finish": "#!lua", "adopt": "#!lua",
-            "enlist": "#!lua", "ring": "#!lua", "agents": "#!lua",
+            "presence": "#!lua", "present": "#!lua flags=no-writes", "enlist": "#!lua", "ring": "#!lua",
+            "agents": "#!lua",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {

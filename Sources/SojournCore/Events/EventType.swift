@@ -52,7 +52,7 @@ public enum EventType {
     /// The events of a log: they have a seq.
     public static let durable: [String] = [
         sessionCreated, sessionUpdated, sessionRenewed, sessionExpiring, sessionExpired, sessionArchived, sessionEnded,
-        userMessage, agentMessage, agentToolUse, agentToolResult, systemMessage, turnQueued, turnStarted, turnWaiting,
+        userMessage, agentMessage, systemMessage, agentToolUse, agentToolResult, turnQueued, turnStarted, turnWaiting,
         turnCompleted, turnFailed, turnCancelled,
     ]
     /// The events that are only passed on.
