@@ -94,9 +94,9 @@ struct EventSchema {
             [input, maybe(integer("attempt")), maybe(text("reason"))]),
         EventSchema(EventType.turnStarted, "A worker has it.", [integer("attempt"), input]),
         EventSchema(EventType.turnWaiting, "Its worker waits for a human.", [integer("waitMs")]),
-        EventSchema(EventType.turnCompleted, "It is done.", [object("result"), object("usage")]),
+        EventSchema(EventType.turnCompleted, "It is done.", [maybe(text("messageId")), object("usage")]),
         EventSchema(
-            EventType.turnFailed, "It has failed, and is not tried again.", [any("error"), integer("attempts")]),
+            EventType.turnFailed, "It has failed, and is not tried again.", [text("error"), integer("attempts")]),
         EventSchema(EventType.turnCancelled, "It was interrupted, or ended with its session.", [text("reason")]),
     ]
 
