@@ -101,7 +101,7 @@ import SojournLoop
         }
         var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
-        for _ in 0..<self.headerCount {
+        for _ in 0..<(self.isStream ? 0 : self.headerCount) {
             guard let field = unsafe next else { return }
             if unsafe strcasecmp(field.pointee.key, name) == 0 {
                 guard visit({ unsafe String(cString: field.pointee.value) }) else { return }
@@ -216,6 +216,9 @@ import SojournLoop
                 unsafe Unmanaged<EvhttpRequest>.fromOpaque(context).takeUnretainedValue().outputShrank()
             }, Unmanaged.passUnretained(self).toOpaque())
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
+        // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB.
+        unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
+        unsafe evhttp_clear_headers(evhttp_request_get_output_headers(request))
         connection.beginStream()
         connection.flushSoon()
         if self.method == .head { self.endStream() }

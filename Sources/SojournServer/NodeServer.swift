@@ -10,6 +10,8 @@ final class NodeServer {
     let configuration: ServerConfiguration
     let log: Log
     let deltas: DeltaBatcher
+    let openings = OpeningGate()
+    private(set) lazy var beats = BeatWheel(loop: self.loop, interval: self.configuration.streamHeartbeat)
     private let keys: APIKeys
     private let startedAt = EventLoop.now
     private var router = Router([])
@@ -65,7 +67,8 @@ final class NodeServer {
         switch self.router.match(exchange.method, segments) {
         case .route(let route, let captures):
             let context = RouteContext(exchange: exchange, captures: captures)
-            self.loop.spawn { await self.run(route, context) }
+            guard route.opensStream else { return self.loop.spawn { await self.run(route, context) } }
+            self.openings.enter { [unowned self] in self.loop.spawn { await self.run(route, context) } }
         case .otherMethods(let methods):
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
             self.refuse(

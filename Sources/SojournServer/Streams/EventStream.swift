@@ -14,8 +14,11 @@ final class EventStream: FeedReader, LiveConnection {
     private let epoch: String
     private let dialect: EventFrame.Dialect
     private var subscription: Subscription?
-    private var heartbeat: LoopTimer?
+    /// Its slot in the wheel of heartbeats.
+    private var slot: Int?
     private var isOver = false
+    /// Whether it holds a place in the gate.
+    private var isOpening = true
     private var position: Int
     let wantsPresence: Bool
     private var attachment: Attachment?
@@ -39,14 +42,13 @@ final class EventStream: FeedReader, LiveConnection {
         self.stream = exchange.startStream(status: 200, headers: Self.headers)
         self.stream.onClosed { [weak self] in self?.over() }
         self.stream.onDrained { [weak self] in self?.drained() }
-        self.heartbeat = LoopTimer(loop: server.loop) { [weak self] in self?.beat() }
     }
 
     func start(_ session: Session, _ request: StreamRequest) {
         // The pause before a reconnect, with jitter, so that clients do not come back all at once. No blank line: some
         // clients would see an empty event.
         self.stream.write("retry: \(Int.random(in: 1000...3000))\n")
-        self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
+        self.slot = self.server.beats.add(self)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.id, after: request.after)
         self.attachment = self.server.shard.attach(
             to: session, connection: StoreShard.connectionID(), client: request.client, transport: "sse")
@@ -70,6 +72,7 @@ final class EventStream: FeedReader, LiveConnection {
     }
 
     func caughtUp(_ cursor: Cursor) {
+        self.opened()
         self.say(EventType.streamReady, ["cursor": .string(cursor.description)], epoch: cursor.epoch, id: cursor)
         if self.wantsPresence { self.server.loop.spawn { await self.readPresence() } }
     }
@@ -155,6 +158,13 @@ final class EventStream: FeedReader, LiveConnection {
 
     // MARK: Life
 
+    /// Whoever waits to be opened may go on.
+    private func opened() {
+        guard self.isOpening else { return }
+        self.isOpening = false
+        self.server.openings.leave()
+    }
+
     func drain(retry: Int) {
         guard !self.isOver else { return }
         self.stream.write("retry: \(retry)\n")
@@ -174,7 +184,8 @@ final class EventStream: FeedReader, LiveConnection {
     private func over() {
         guard !self.isOver else { return }
         self.isOver = true
-        self.heartbeat?.stop()
+        self.opened()
+        if let slot = self.slot { self.server.beats.remove(self, from: slot) }
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
         if let attachment = self.attachment { self.server.shard.detach(attachment) }
         self.wake()
@@ -186,8 +197,11 @@ final class EventStream: FeedReader, LiveConnection {
         if let subscription, !self.isOver { self.server.shard.feed.resume(subscription) }
     }
 
-    private func beat() {
+    /// Says that the stream is alive, and looks whether its client is.
+    func beat() {
         guard !self.isOver else { return }
+        // Redis does not answer; that holds nobody else up.
+        self.opened()
         if self.stream.pendingBytes > 0,
             self.stream.millisecondsSinceProgress > self.server.configuration.outboxStall
         {
@@ -200,7 +214,6 @@ final class EventStream: FeedReader, LiveConnection {
             return
         }
         if self.stream.pendingBytes == 0 { self.stream.write(EventFrame.heartbeat) }
-        self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
     }
 
     private func say(_ type: String, _ data: JSON, epoch: String?, id: Cursor?) {

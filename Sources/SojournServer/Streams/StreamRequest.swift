@@ -38,7 +38,7 @@ struct StreamRequest {
 extension NodeServer {
     var streamRoutes: [Route] {
         [
-            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
+            Route(.get, Self.base + "/:id/stream", opensStream: true) { [unowned self] context throws(StoreError) in
                 try await self.stream(context)
             },
             Route(.get, Self.base + "/:id/presence") { [unowned self] context throws(StoreError) in
@@ -50,18 +50,31 @@ extension NodeServer {
     }
 
     private func stream(_ context: RouteContext) async throws(StoreError) -> Answer {
-        let session = try await self.shard.session(try self.shard.sessionID(context.captures[0]))
+        do throws(StoreError) {
+            let session = try await self.shard.session(try self.shard.sessionID(context.captures[0]))
+            if try !self.open(context, session) { self.openings.leave() }
+            return .taken
+        } catch {
+            self.openings.leave()
+            throw error
+        }
+    }
+
+    /// Opens a stream, which leaves the gate by itself.
+    ///
+    /// - Returns: false when there is nobody to read it.
+    private func open(_ context: RouteContext, _ session: Session) throws(StoreError) -> Bool {
         let request = try StreamRequest(context, session)
-        guard !context.exchange.isClosed else { return .taken }
+        guard !context.exchange.isClosed else { return false }
         guard context.exchange.method != .head else {
             context.exchange.startStream(status: 200, headers: EventStream.headers).end()
-            return .taken
+            return false
         }
         let stream = EventStream(server: self, exchange: context.exchange, session: session, request: request)
         self.remember(stream)
         stream.start(session, request)
         // On a connection that was open when the drain began.
         if self.isDraining { stream.drain(retry: Self.drainRetry) }
-        return .taken
+        return true
     }
 }
