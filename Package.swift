@@ -64,9 +64,9 @@ let package = Package(
 
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem"],
             path: "Tests/SojournTesting", swiftSettings: common),
-        tests("SojournCoreTests", ["SojournCore"]),
+        tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
         tests("SojournRedisTests", ["SojournRedis", "SojournCore", "SojournLoop", "SojournTesting"]),
         tests("SojournArchiveTests", ["SojournArchive", "SojournCore", "SojournLoop", "SojournTesting"]),
@@ -83,3 +83,9 @@ let package = Package(
         tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )
+
+// Checks that are about a few modules build only those: SOJOURN_TARGETS="SojournCore SojournCoreTests …".
+if let names = Context.environment["SOJOURN_TARGETS"]?.split(separator: " ").map(String.init) {
+    package.products = []
+    package.targets.removeAll { !names.contains($0.name) }
+}

@@ -42,6 +42,8 @@ struct Node {
         configuration.archiveLease = settings.archiveLease
         configuration.presenceLife = Int(settings.presence)
         configuration.testClock = settings.testClock
+        configuration.turnQueue = settings.turnQueue
+        configuration.turnAttempts = settings.turnAttempts
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []
         configuration.crashPoint = Environment.variables["SOJOURN_CRASH_AT"].flatMap(CrashPoint.init)
@@ -84,7 +86,7 @@ struct Node {
     ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
-        let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
+        let isAny = ["0.0.0.0", "::"].contains(settings.host)
         let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
         let worker = Confined(
             EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)

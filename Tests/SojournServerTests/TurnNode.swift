@@ -18,7 +18,8 @@ final class TurnNode: Sendable {
     let loop: EventLoop
 
     static func start(
-        on redis: RedisServer, name: String = "node", _ change: (inout StoreConfiguration) -> Void = { _ in }
+        on redis: RedisServer, name: String = "node", answerLimit: Int = 30_000,
+        _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> TurnNode {
         let loop = EventLoop(name: name)
         var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
@@ -27,8 +28,10 @@ final class TurnNode: Sendable {
         let store = try await SessionStore.start(configuration: configuration, loops: [loop])
         var serving = ServerConfiguration()
         serving.port = 0
-        serving.answerLimit = 5_000
+        serving.testClock = configuration.testClock
+        serving.answerLimit = answerLimit
         let server = try await Server.start(configuration: serving, store: store)
+        KeyspaceWalk.nodeStarted(on: redis)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
     }
 
@@ -42,6 +45,8 @@ final class TurnNode: Sendable {
     func stop() async {
         await self.server.drain()
         await self.store.shutdown()
+        let violations = KeyspaceWalk.nodeStopped(on: self.redis)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     /// One request on a connection of its own, off the cooperative pool.
@@ -54,7 +59,7 @@ final class TurnNode: Sendable {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        let client = try RawHTTP(port: port, deadlineMilliseconds: 30_000)
+                        let client = try RawHTTP(port: port, deadlineMilliseconds: 60_000)
                         try client.send(request)
                         let response = try client.readResponse()
                         return (response.status, (try? JSON.parse(response.body)) ?? .null)
@@ -84,7 +89,7 @@ final class TurnNode: Sendable {
         return try await self.call("POST", "/sessions/\(id)/messages", .object(body.merging(extra)))
     }
 
-    func claim(_ query: String = "wait=10s") async throws -> [JSON] {
+    func claim(_ query: String = "wait=40s") async throws -> [JSON] {
         let (status, body) = try await self.call("POST", "/agents/\(Self.agent)/turns/claim?\(query)")
         #expect(status == 200, "\(body)")
         return body["turns"]?.array ?? []
@@ -102,24 +107,4 @@ final class TurnNode: Sendable {
     func events(_ id: String) async throws -> [JSON] {
         try await self.call("GET", "/sessions/\(id)/events?limit=1000").body["events"]?.array ?? []
     }
-}
-
-/// A program that a test runs; it is killed with its owner.
-final class Child: Sendable {
-    private let process: Locked<Process>
-    let pid: pid_t
-
-    init(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        self.pid = process.processIdentifier
-        self.process = Locked(process)
-    }
-
-    func kill9() { kill(self.pid, SIGKILL) }
-    deinit { kill(self.pid, SIGKILL) }
 }

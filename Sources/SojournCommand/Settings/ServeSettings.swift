@@ -38,6 +38,10 @@ struct ServeSettings: Sendable {
     var archiveLease: Int64 = 30_000
     /// How long a client counts as attached at the most after its node was killed.
     var presence: Int64 = 30_000
+    /// How many turns may wait in a session.
+    var turnQueue = 100
+    /// How often a turn is given to a worker before it has failed.
+    var turnAttempts = 3
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

@@ -20,6 +20,8 @@ package final class StoreShard {
     let doorbells: Doorbells
     /// The registered agents.
     package private(set) lazy var agents = AgentBook(shard: self)
+    /// Where this process is to kill itself; for tests only.
+    var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
@@ -38,6 +40,7 @@ package final class StoreShard {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
+        self.crashPoint = configuration.crashPoint
         self.log = log
         self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
         self.scripts = Scripts(testClock: configuration.testClock)
@@ -115,6 +118,7 @@ package final class StoreShard {
 
     /// Closes the connections; what is in flight fails.
     package func close() {
+        self.withPresenceBook = { _ in }
         self.agents.close()
         self.feed.close()
         self.redis.close()

@@ -13,7 +13,7 @@ struct Unanswered: Error, CustomStringConvertible {
 /// A node as a process of its own, with its output in files. It is killed, by number, with its owner.
 final class NodeProcess {
     let name: String
-    private let process = Process()
+    private let process: TestProcess
     private let base: String
 
     /// Starts `sojourn serve` on a free port.
@@ -22,37 +22,20 @@ final class NodeProcess {
     ) throws {
         self.name = name
         self.base = folder.file("\(name)-\(UInt32.random(in: 0 ... .max))")
-        // The test bundle and the program are built into one folder.
-        let bundle = try #require(File.target(ofLink: "/proc/self/exe"))
-        self.process.executableURL = URL(fileURLWithPath: bundle).deletingLastPathComponent()
-            .appendingPathComponent("sojourn")
-        self.process.arguments =
-            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments
-        self.process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-        self.process.environment = ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 }
-        self.process.standardInput = FileHandle.nullDevice
-        for (stream, suffix) in [(\Process.standardOutput, ".out"), (\Process.standardError, ".err")] {
-            _ = FileManager.default.createFile(atPath: self.base + suffix, contents: nil)
-            self.process[keyPath: stream] = try FileHandle(forWritingTo: URL(fileURLWithPath: self.base + suffix))
-        }
-        try self.process.run()
+        self.process = try TestProcess(
+            TestProcess.built("sojourn"),
+            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments,
+            environment: ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 },
+            folder: folder.path, output: self.base + ".out", errors: self.base + ".err")
     }
 
-    deinit {
-        self.kill9()
-        self.process.waitUntilExit()
-    }
-
-    var pid: pid_t { self.process.processIdentifier }
+    var pid: pid_t { self.process.pid }
     var isRunning: Bool { self.process.isRunning }
     var output: String { File.text(self.base + ".out") ?? "" }
     var log: String { File.text(self.base + ".err") ?? "" }
 
     /// Whether it ended by SIGKILL.
-    var wasKilled: Bool {
-        !self.isRunning && self.process.terminationReason == .uncaughtSignal
-            && self.process.terminationStatus == SIGKILL
-    }
+    var wasKilled: Bool { self.process.ending == .killed(SIGKILL) }
 
     /// Whether it is paused by SIGSTOP (proc(5): the state follows the name in parentheses).
     var isPaused: Bool {
@@ -71,41 +54,44 @@ final class NodeProcess {
         if !self.isRunning, !self.wasKilled { Issue.record("\(self.name) ended at its start: \(self.log)") }
     }
 
-    /// Waits for its end and returns the exit code.
-    func exit() async throws -> CInt {
+    /// Waits for its end and says how it ended.
+    func exit() async throws -> TestProcess.Ending? {
         try await eventually("\(self.name) ends") { !self.isRunning }
-        return self.process.terminationStatus
+        return self.process.ending
     }
 
-    /// Ends it in good order and returns the exit code.
-    func stop() async throws -> CInt {
-        if self.isRunning { kill(self.pid, SIGTERM) }
+    /// Ends it in good order and says how it ended.
+    func stop() async throws -> TestProcess.Ending? {
+        self.process.signal(SIGTERM)
         return try await self.exit()
     }
 
-    func kill9() {
-        if self.isRunning { kill(self.pid, SIGKILL) }
-    }
+    func kill9() { self.process.kill9() }
 
     // MARK: Requests
 
     static let sessions = "/api/messaging/sessions"
 
-    private func connect() throws -> RawHTTP {
+    private func connect(_ deadline: Int = 10_000) throws -> RawHTTP {
         guard let port = self.port else { throw Unanswered(description: "\(self.name) does not listen") }
-        return try RawHTTP(port: port)
+        return try RawHTTP(port: port, deadlineMilliseconds: deadline)
     }
 
     /// One request on a connection of its own.
-    func ask(_ method: String, _ path: String, _ body: [String: Any]? = nil) throws -> (
-        status: Int, body: [String: Any]
-    ) {
-        let client = try self.connect()
+    ///
+    /// - Parameters:
+    ///   - key: an idempotency key.
+    ///   - deadline: milliseconds to wait for the answer.
+    func ask(
+        _ method: String, _ path: String, _ body: [String: Any]? = nil, key: String? = nil, deadline: Int = 10_000
+    ) throws -> (status: Int, body: [String: Any]) {
+        let client = try self.connect(deadline)
         let bytes = try body.map { Array(try JSONSerialization.data(withJSONObject: $0)) } ?? []
-        let head = [
-            "\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json",
-            "Content-Length: \(bytes.count)", "Connection: close",
-        ]
+        let head =
+            [
+                "\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json",
+                "Content-Length: \(bytes.count)", "Connection: close",
+            ] + (key.map { ["Idempotency-Key: \($0)"] } ?? [])
         try client.send(Array((head.joined(separator: "\r\n") + "\r\n\r\n").utf8) + bytes)
         let response = try client.readResponse()
         let object = try? JSONSerialization.jsonObject(with: Data(response.body)) as? [String: Any]
