@@ -42,6 +42,7 @@ let package = Package(
         system("CHiredis", apt: "libhiredis-dev"),
         system("CSQLite", apt: "libsqlite3-dev"),
         system("COpenSSL", apt: "libssl-dev"),
+        system("CWslay", apt: "libwslay-dev"),
         .target(name: "CSojournLua"),
         .target(name: "CSojournSystem"),
 
@@ -49,7 +50,7 @@ let package = Package(
         library("SojournLoop", ["CEvent"]),
         library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite"]),
         library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
-        library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),
+        library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent", "COpenSSL", "CWslay"]),
         library(
             "SojournStore",
             ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
@@ -62,9 +63,10 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "CTestWidth"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),

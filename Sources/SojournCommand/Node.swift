@@ -62,6 +62,7 @@ struct Node {
             serving.host = settings.host
             serving.port = settings.port
             serving.apiKeys = settings.apiKeys
+            serving.webSocketOrigins = settings.webSocketOrigins
             serving.testClock = settings.testClock
             serving.drainLimit = Int(settings.drain)
             do {

@@ -16,13 +16,19 @@ final class NodeServer {
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
-    private(set) var streams: [ObjectIdentifier: any LiveConnection] = [:]
+    private(set) var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var gateways: [ObjectIdentifier: SocketGateway] = [:]
+    /// Who reads which session, over SSE and WebSockets.
+    private(set) var readers: [ObjectIdentifier: SessionReader] = [:]
+    var counters = StreamCounters()
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
+    /// How many clients read, and what became of readers, on all loops of the node; set by the server.
+    var allStreams: () async -> (open: Int, StreamCounters) = { (0, StreamCounters()) }
     /// Makes the node's sweeper look at once; set by the server.
     var hurry: () -> Void = {}
 
@@ -39,8 +45,7 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.streamRoutes + self.descriptionRoutes
-                + self.turnRoutes
+                + self.streamRoutes + self.descriptionRoutes + self.turnRoutes
                 + self.workerRoutes + self.agentRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
@@ -60,7 +65,8 @@ final class NodeServer {
 
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
-        if segments.first == "api", !self.keys.admits(exchange) {
+        // The upgrade to a WebSocket is open; its first operation authenticates.
+        if segments.first == "api", path != Self.webSocketPath, !self.keys.admits(exchange) {
             exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
             return
         }
@@ -95,7 +101,12 @@ final class NodeServer {
         }
     }
 
-    private func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
+    /// Whether everything is open to everyone.
+    var isOpen: Bool { self.keys.isEmpty }
+    func admits(_ exchange: HTTPExchange) -> Bool { self.keys.admits(exchange) }
+    func admits(token: String) -> Bool { self.keys.admits(token: token) }
+
+    func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
         exchange.respond(
             status: error.code.status, headers: ErrorBody.headers(for: error) + headers,
             body: ErrorBody.json(error, at: self.shard.now).bytes)
@@ -115,16 +126,15 @@ final class NodeServer {
 
     // MARK: Streams
 
-    func remember(_ stream: any LiveConnection) {
-        guard self.streams.updateValue(stream, forKey: ObjectIdentifier(stream)) == nil else { return }
-        self.counters.add(to: \.open)
+    func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
+    func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+    func remember(_ gateway: SocketGateway) {
+        self.gateways[ObjectIdentifier(gateway)] = gateway
+        if self.isDraining { gateway.drain(within: 0) }
     }
-    func forget(_ stream: any LiveConnection) {
-        guard self.streams.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
-        self.counters.add(-1, to: \.open)
-    }
-    /// What happened to the streams of the whole node.
-    var counters: StreamCounters { self.shard.feed.counters }
+    func forget(_ gateway: SocketGateway) { self.gateways[ObjectIdentifier(gateway)] = nil }
+    func attached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = reader }
+    func detached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = nil }
     func remember(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = wait }
     func forget(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = nil }
 
@@ -142,6 +152,7 @@ final class NodeServer {
         self.isDraining = true
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
+        for gateway in self.gateways.values { gateway.drain(within: limit / 2) }
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
         await self.sendStreamsElsewhere(within: limit / 2)
@@ -153,5 +164,6 @@ final class NodeServer {
             self.log(.warning, "the drain took too long; requests were cut off", ["requests": String(left)])
         }
         self.http?.close()
+        self.allStreams = { (0, StreamCounters()) }
     }
 }

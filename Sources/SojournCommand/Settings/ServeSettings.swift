@@ -20,6 +20,8 @@ struct ServeSettings: Sendable {
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.
     var apiKeys: [String] = []
+    /// The origins of web pages that may open a WebSocket; none is the host they were loaded from.
+    var webSocketOrigins: [String] = []
     /// The least urgent events that are logged.
     var logLevel = LogLevel.info
     /// How log lines look.

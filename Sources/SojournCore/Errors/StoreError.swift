@@ -49,6 +49,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let renewalFailed = Code(name: "SESSION_RENEWAL_FAILED", status: 422)
         /// The idempotency key was used with another body.
         public static let idempotencyKeyReused = Code(name: "IDEMPOTENCY_KEY_REUSED", status: 422)
+        /// A key or token is missing or wrong.
+        public static let unauthorized = Code(name: "UNAUTHORIZED", status: 401)
+        /// It is not allowed.
+        public static let forbidden = Code(name: "FORBIDDEN", status: 403)
+        /// The route speaks another protocol.
+        public static let upgradeRequired = Code(name: "UPGRADE_REQUIRED", status: 426)
+        /// A WebSocket carries no more sessions.
+        public static let tooManySubscriptions = Code(name: "TOO_MANY_SUBSCRIPTIONS", status: 429)
         /// Too many requests.
         public static let rateLimited = Code(name: "RATE_LIMIT_EXCEEDED", status: 429)
         /// Redis is away; nothing was done.

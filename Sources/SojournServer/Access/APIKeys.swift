@@ -12,6 +12,11 @@ struct APIKeys: Sendable {
         "error": "API key required", "message": "Missing or invalid X-API-KEY header",
     ]
 
+    var isEmpty: Bool { self.keys.isEmpty }
+
+    /// Whether a token is one of the keys.
+    func admits(token: String) -> Bool { self.contains(token) }
+
     /// Whether a request carries one of the keys, as `X-API-KEY` or as a bearer token (RFC 6750 section 2.1).
     func admits(_ exchange: HTTPExchange) -> Bool {
         guard !self.keys.isEmpty else { return true }

@@ -31,7 +31,7 @@ struct SocketSchema {
         SocketSchema("unsubscribe", "Ends that.", ["id": number, "sessionId": text], required: ["sessionId"]),
         SocketSchema(
             "heartbeat", "Says that the client is there.",
-            ["id": number, "sessions": ["type": "array", "items": text, "maxItems": 1000]], required: ["sessions"]),
+            ["id": number, "sessionId": text, "sessions": ["type": "array", "items": text, "maxItems": 1000]]),
         SocketSchema(
             "message", "Logs a message of the session's user.",
             [

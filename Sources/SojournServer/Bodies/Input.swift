@@ -93,6 +93,18 @@ enum Input {
         return Int(sign + digits.prefix(12))
     }
 
+    /// Where a reader goes on: at a cursor, or at the end of the log.
+    static func cursor(_ text: String?, in session: Session) throws(StoreError) -> Cursor {
+        guard let text, !text.isEmpty else { return Cursor(epoch: session.epoch, seq: session.head) }
+        guard let cursor = Cursor(text) else { throw Self.invalidCursor }
+        return cursor
+    }
+
+    static var invalidCursor: StoreError {
+        .validation(
+            "Invalid pagination parameter 'after': Must be a cursor such as 1a2b3c4d.1:12, or 0", field: "after")
+    }
+
     /// A seq in a query.
     static func seq(_ context: RouteContext, _ name: String) throws(StoreError) -> Int? {
         guard let text = context.query(name), !text.isEmpty else { return nil }

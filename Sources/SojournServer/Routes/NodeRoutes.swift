@@ -39,10 +39,11 @@ extension NodeServer {
         if !self.shard.feed.isHealthy { problems.append("redis: published events do not arrive; streams read the log") }
         if let trouble = await self.archiveTrouble() { problems.append(.string("archive: \(trouble)")) }
         if self.isDraining { problems.append("node: draining") }
-        let streams = self.counters.values
+        let (open, streams) = await self.allStreams()
         body["streams"] = [
-            "open": JSON(streams.open), "demoted": JSON(streams.demoted), "promoted": JSON(streams.promoted),
-            "stalled": JSON(streams.stalled), "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
+            "open": JSON(open), "demoted": JSON(streams.demotions), "promoted": JSON(streams.promotions),
+            "outrun": JSON(streams.outrun), "stalled": JSON(streams.stalled), "silent": JSON(streams.silent),
+            "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
         ]
         if !problems.isEmpty {
             body["status"] = "degraded"

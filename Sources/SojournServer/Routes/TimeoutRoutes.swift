@@ -26,7 +26,7 @@ extension NodeServer {
                 try await self.patch(context)
             },
             Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
-                try await self.heartbeats(context)
+                .json(200, ["results": try await self.heartbeats(try context.body())])
             },
         ]
     }
@@ -45,8 +45,9 @@ extension NodeServer {
         return .json(200, .object(self.info(try await self.shard.patch(id, patch))))
     }
 
-    private func heartbeats(_ context: RouteContext) async throws(StoreError) -> Answer {
-        guard let sessions = try context.body()?["sessions"]?.array, sessions.count <= Self.batchLimit else {
+    /// The outcomes of a heartbeat for many sessions.
+    func heartbeats(_ body: JSON?) async throws(StoreError) -> JSON {
+        guard let sessions = body?["sessions"]?.array, sessions.count <= Self.batchLimit else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
         var ids: [String] = []
@@ -60,7 +61,7 @@ extension NodeServer {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
         let outcomes = await self.shard.heartbeat(batch: ids)
-        let body = zip(ids, outcomes).map { id, outcome -> JSON in
+        let results = zip(ids, outcomes).map { id, outcome -> JSON in
             if let error = outcome.error {
                 return [
                     "sessionId": .string(id), "ok": false,
@@ -74,6 +75,6 @@ extension NodeServer {
                 "head": JSON(outcome.head ?? 0),
             ]
         }
-        return .json(200, ["results": .array(body)])
+        return .array(results)
     }
 }

@@ -44,13 +44,12 @@ public final class SessionStore: Sendable {
     ) async throws -> SessionStore {
         precondition(!loops.isEmpty, "a store needs an event loop")
         var shards: [Confined<StoreShard>] = []
-        let counters = StreamCounters()
         do {
             for loop in loops {
                 let shard = try await loop.run {
                     Confined(
                         StoreShard(
-                            loop: loop, configuration: configuration, archive: archive, log: log, counters: counters),
+                            loop: loop, configuration: configuration, archive: archive, log: log),
                         to: loop)
                 }
                 shards.append(shard)

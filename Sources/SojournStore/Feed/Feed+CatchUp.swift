@@ -50,6 +50,10 @@ extension Feed {
         }
         subscription.epoch = stretch.epoch
         if stretch.oldest > subscription.position + 1 {
+            if subscription.isDemoted, reader.endsWhenOutrun {
+                self.finish(subscription, .outrun)
+                return true
+            }
             let missing = (subscription.position + 1)...(stretch.oldest - 1)
             subscription.position = stretch.oldest - 1
             reader.gap(missing, resumeAt: Cursor(epoch: stretch.epoch, seq: subscription.position))
@@ -92,12 +96,7 @@ extension Feed {
         }
         subscription.delta = max(subscription.delta, stretch.lastDelta)
         subscription.triedDelta = nil
-        subscription.isJoined = true
-        if subscription.isDemoted {
-            subscription.isDemoted = false
-            self.counters.add(to: \.promoted)
-            subscription.reader?.ephemeralsLost()
-        }
+        subscription.join()
         self.sayCaughtUp(subscription, stretch.epoch)
         return true
     }
@@ -114,7 +113,8 @@ extension Feed {
         if let seq = live.event.seq {
             guard seq > subscription.position else { return }
             guard reader.isReady else {
-                return self.demote(subscription)
+                subscription.demote()
+                return
             }
             if subscription.epoch != live.event.epoch { subscription.delta = 0 }
             subscription.position = seq
@@ -124,20 +124,15 @@ extension Feed {
                 (subscription.epoch, subscription.delta) = (live.event.epoch, 0)
             }
             guard delta > subscription.delta else { return }
-            guard reader.isReady else { return self.demote(subscription) }
+            guard reader.isReady else {
+                subscription.demote()
+                return
+            }
             subscription.delta = delta
         } else if !reader.isReady {
-            return self.demote(subscription)
+            return subscription.demote()
         }
         reader.take(live)
-    }
-
-    /// A reader that is not ready is fed from the log when it is again.
-    private func demote(_ subscription: Subscription) {
-        guard subscription.isJoined else { return }
-        subscription.isJoined = false
-        subscription.isDemoted = true
-        self.counters.add(to: \.demoted)
     }
 
     func finish(_ subscription: Subscription, _ reason: FeedEnd) {

@@ -11,8 +11,6 @@ package final class Feed {
     let loop: EventLoop
     let subscriber: RedisSubscriber
     let lingering: Int
-    /// What happened to the readers of the whole node.
-    package let counters: StreamCounters
     let log: Log
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
@@ -27,11 +25,10 @@ package final class Feed {
     /// How often a topic was settled from the log.
     package private(set) var repairs = 0
 
-    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, counters: StreamCounters, log: Log) {
+    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
         self.loop = loop
         self.subscriber = subscriber
         self.lingering = lingering
-        self.counters = counters
         self.log = log
     }
 

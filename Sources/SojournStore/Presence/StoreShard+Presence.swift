@@ -5,9 +5,6 @@ extension StoreShard {
     /// How many entries are read of one session.
     private static let listed = 1000
 
-    /// A new id for a client's connection.
-    package static func connectionID() -> String { Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) }) }
-
     /// Says that a connection reads a session's live events, until it is detached.
     ///
     /// - Parameters:

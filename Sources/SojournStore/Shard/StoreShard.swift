@@ -34,8 +34,7 @@ package final class StoreShard {
 
     /// A shard; it connects when it is started.
     package init(
-        loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log,
-        counters: StreamCounters = StreamCounters()
+        loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log
     ) {
         self.loop = loop
         self.configuration = configuration
@@ -58,8 +57,7 @@ package final class StoreShard {
         }
         let subscriber = RedisSubscriber(
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
-        self.feed = Feed(
-            loop: loop, subscriber: subscriber, lingering: configuration.lingering, counters: counters, log: log)
+        self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
         self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
         self.feed.reader = { [unowned self] id, from, delta in
             await self.logStretch(id, from: from, deltasAfter: delta)

@@ -18,6 +18,7 @@ extension Scenario {
 enum Scenarios {
     static let all: [any Scenario] =
         RequestScenario.all + [
-            FanOutScenario(), StoppedReadersScenario(), MemoryScenario(), ArchiveScenario(), ExpiryScenario(),
+            FanOutScenario(), StoppedReadersScenario(), MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(),
+            ExpiryScenario(),
         ]
 }

@@ -1,16 +1,7 @@
 import SojournLoop
-import SojournStore
-
-/// A client's connection that carries live events. Loop-confined.
-protocol LiveConnection: AnyObject {
-    /// Bytes that the client has not taken yet.
-    var pendingBytes: Int { get }
-    /// Tells the client to reconnect elsewhere, after so many milliseconds, and ends the connection.
-    func drain(retry: Int)
-}
 
 extension NodeServer {
-    /// How long a drain takes at the least for each connection, in milliseconds.
+    /// How long a drain takes at the least for each stream, in milliseconds.
     private static let drainStep = 10
     /// How long clients wait before they connect elsewhere: the pace of the drain spreads them already.
     static var drainRetry: Int { Int.random(in: 100...1500) }
@@ -26,7 +17,7 @@ extension NodeServer {
             let due = min(count, count * (EventLoop.now - start) / duration + 1)
             while count - left.count < due, let stream = left.popLast() {
                 stream.drain(retry: Self.drainRetry)
-                self.counters.add(to: \.drained)
+                self.counters.drained += 1
             }
             if !left.isEmpty { await self.loop.sleep(milliseconds: Self.drainStep) }
         }
