@@ -74,6 +74,12 @@ static const unsigned char lua_page[] = {
 static const unsigned char lua_patch[] = {
 #embed "../../lua/patch.lua"
 };
+static const unsigned char lua_presence[] = {
+#embed "../../lua/presence.lua"
+};
+static const unsigned char lua_present[] = {
+#embed "../../lua/present.lua"
+};
 static const unsigned char lua_purge[] = {
 #embed "../../lua/purge.lua"
 };
@@ -220,6 +226,8 @@ static const csojourn_lua_file files[] = {
     { "note", lua_note, sizeof lua_note },
     { "page", lua_page, sizeof lua_page },
     { "patch", lua_patch, sizeof lua_patch },
+    { "presence", lua_presence, sizeof lua_presence },
+    { "present", lua_present, sizeof lua_present },
     { "purge", lua_purge, sizeof lua_purge },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },

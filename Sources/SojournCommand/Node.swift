@@ -43,6 +43,7 @@ struct Node {
         configuration.archiveRetention = settings.archiveRetention.milliseconds
         configuration.archiveFollows = settings.archiveFollows
         configuration.logWindow = settings.logWindow
+        configuration.presenceLife = Int(settings.presence)
         configuration.testClock = settings.testClock
         configuration.turnQueue = settings.turnQueue
         configuration.turnAttempts = settings.turnAttempts

@@ -103,7 +103,7 @@ import SojournLoop
         }
         var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
-        for _ in 0..<self.headerCount {
+        for _ in 0..<(self.isStream ? 0 : self.headerCount) {
             guard let field = unsafe next else { return }
             if unsafe strcasecmp(field.pointee.key, name) == 0 {
                 guard visit({ unsafe String(cString: field.pointee.value) }) else { return }
@@ -211,6 +211,9 @@ import SojournLoop
         self.add(headers, on: connection)
         self.watchOutput(of: connection)
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
+        // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB.
+        unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
+        unsafe evhttp_clear_headers(evhttp_request_get_output_headers(request))
         connection.beginStream()
         connection.flushSoon()
         if self.method == .head { self.endStream() }

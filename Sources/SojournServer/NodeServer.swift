@@ -10,6 +10,8 @@ final class NodeServer {
     let configuration: ServerConfiguration
     let log: Log
     let deltas: DeltaBatcher
+    let openings = OpeningGate()
+    private(set) lazy var beats = BeatWheel(loop: self.loop, interval: self.configuration.streamHeartbeat)
     private let keys: APIKeys
     private let startedAt = EventLoop.now
     private var router = Router([])
@@ -25,6 +27,8 @@ final class NodeServer {
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
+    /// How many clients read, and what became of readers, on all loops of the node; set by the server.
+    var allStreams: () async -> (open: Int, StreamCounters) = { (0, StreamCounters()) }
     /// Makes the node's sweeper look at once; set by the server.
     var hurry: () -> Void = {}
 
@@ -41,8 +45,8 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.streamRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes + self.erasureRoutes
-                + self.searchRoutes)
+                + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes
+                + self.agentRoutes + self.erasureRoutes + self.searchRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -69,7 +73,8 @@ final class NodeServer {
         switch self.router.match(exchange.method, segments) {
         case .route(let route, let captures):
             let context = RouteContext(exchange: exchange, captures: captures)
-            self.loop.spawn { await self.run(route, context) }
+            guard route.opensStream else { return self.loop.spawn { await self.run(route, context) } }
+            self.openings.enter { [unowned self] in self.loop.spawn { await self.run(route, context) } }
         case .otherMethods(let methods):
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
             self.refuse(
@@ -147,10 +152,10 @@ final class NodeServer {
         self.isDraining = true
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
-        for stream in self.streams.values { stream.end("drain") }
         for gateway in self.gateways.values { gateway.drain(within: limit / 2) }
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
+        await self.sendStreamsElsewhere(within: limit / 2)
         while let http, http.activeExchanges > 0, EventLoop.now < end {
             if EventLoop.now >= end - limit / 10 { for wait in self.waits.values { wait.cancel() } }
             await self.loop.sleep(milliseconds: 10)
@@ -159,5 +164,6 @@ final class NodeServer {
             self.log(.warning, "the drain took too long; requests were cut off", ["requests": String(left)])
         }
         self.http?.close()
+        self.allStreams = { (0, StreamCounters()) }
     }
 }

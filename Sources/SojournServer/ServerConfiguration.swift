@@ -26,7 +26,7 @@ public struct ServerConfiguration: Sendable {
     public var subscriptionsPerSocket = 20_000
     /// How many operations of one WebSocket are under way at most; more are read when some are done.
     public var socketOperations = 256
-    /// How long a drain may take.
+    /// How long a drain may take; the streams are sent elsewhere over the first half of it.
     public var drainLimit = 20_000
     /// The largest request body.
     public var bodyBytes = 1 << 20

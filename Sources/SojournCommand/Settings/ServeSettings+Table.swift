@@ -148,6 +148,10 @@ extension ServeSettings {
             help: "how long an archiving node may take for a batch before another may take over"
         ) { $0.archiveLease = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },
         Setting(
+            name: "presence-seconds", placeholder: "NUMBER", standard: "30",
+            help: "how long a client may count as attached after its node was killed"
+        ) { $0.presence = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },
+        Setting(
             name: "test-clock", placeholder: nil, standard: "off",
             help: "lets POST /test/clock move time, for tests of clients; never in production"
         ) { $0.testClock = try Rule.truth($1) },

@@ -45,6 +45,8 @@ struct ServeSettings: Sendable {
     var archiveLease: Int64 = 30_000
     /// How long the archive keeps a session after its end.
     var archiveRetention = RetentionTime.forever
+    /// How long a client counts as attached at the most after its node was killed.
+    var presence: Int64 = 30_000
     /// How many turns may wait in a session.
     var turnQueue = 100
     /// How often a turn is given to a worker before it has failed.

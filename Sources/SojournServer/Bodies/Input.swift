@@ -57,6 +57,27 @@ enum Input {
         }
     }
 
+    /// Whether a session lives on while somebody watches it.
+    static func aliveWhileWatched(_ value: JSON?) throws(StoreError) -> Bool? {
+        switch value {
+        case nil, .null?: return nil
+        default:
+            guard let truth = value?.bool else {
+                throw .validation("Invalid aliveWhileWatched: Must be true or false", field: "aliveWhileWatched")
+            }
+            return truth
+        }
+    }
+
+    /// The name by which a client wants to be seen by the others.
+    static func client(_ text: String?) throws(StoreError) -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        guard text.utf8.count <= 64, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else {
+            throw .validation("Invalid client: Must be at most 64 bytes without control characters", field: "client")
+        }
+        return text
+    }
+
     /// A whole number in a query, clamped; garbage and absence are the default.
     static func limit(_ text: String?, default standard: Int, maximum: Int) -> Int {
         guard let number = text.flatMap(Self.leadingInteger) else { return standard }

@@ -39,6 +39,12 @@ extension NodeServer {
         if !self.shard.feed.isHealthy { problems.append("redis: published events do not arrive; streams read the log") }
         if let trouble = await self.archiveTrouble() { problems.append(.string("archive: \(trouble)")) }
         if self.isDraining { problems.append("node: draining") }
+        let (open, streams) = await self.allStreams()
+        body["streams"] = [
+            "open": JSON(open), "demoted": JSON(streams.demotions), "promoted": JSON(streams.promotions),
+            "outrun": JSON(streams.outrun), "stalled": JSON(streams.stalled), "silent": JSON(streams.silent),
+            "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
+        ]
         if !problems.isEmpty {
             body["status"] = "degraded"
             body["problems"] = .array(problems)

@@ -44,6 +44,7 @@ extension NodeServer {
         request.policy = policy
         request.timeoutSources = sources
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
+        request.aliveWhileWatched = try Input.aliveWhileWatched(body?["aliveWhileWatched"])
         request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
         let created = try await self.shard.create(request)
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))

@@ -9,8 +9,13 @@ extension NodeServer {
 
     var streamRoutes: [Route] {
         var routes = [
-            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
+            Route(.get, Self.base + "/:id/stream", opensStream: true) { [unowned self] context throws(StoreError) in
                 try await self.stream(context)
+            },
+            Route(.get, Self.base + "/:id/presence") { [unowned self] context throws(StoreError) in
+                let id = try self.shard.sessionID(context.captures[0])
+                _ = try await self.shard.session(id)
+                return .json(200, .object(try await self.shard.presence(of: id).json))
             },
             Route(.get, Self.webSocketPath) { [unowned self] context throws(StoreError) in self.webSocket(context) },
         ]
@@ -22,26 +27,32 @@ extension NodeServer {
     }
 
     private func stream(_ context: RouteContext) async throws(StoreError) -> Answer {
-        let id = try self.shard.sessionID(context.captures[0])
-        let session = try await self.shard.session(id)
-        let asked = context.exchange.header("Last-Event-ID").flatMap { $0.isEmpty ? nil : $0 } ?? context.query("after")
-        let cursor = try Input.cursor(asked, in: session)
-        var dialect = EventFrame.Dialect.sojourn
-        if let word = context.query("dialect"), !word.isEmpty {
-            guard let known = EventFrame.Dialect(rawValue: word) else {
-                throw .validation("Invalid dialect '\(word)': Must be one of: sojourn, eliza", field: "dialect")
-            }
-            dialect = known
+        do throws(StoreError) {
+            let session = try await self.shard.session(try self.shard.sessionID(context.captures[0]))
+            if try !self.open(context, session) { self.openings.leave() }
+            return .taken
+        } catch {
+            self.openings.leave()
+            throw error
         }
-        guard !context.exchange.isClosed else { return .taken }
+    }
+
+    /// Opens a stream, which leaves the gate by itself.
+    ///
+    /// - Returns: false when there is nobody to read it.
+    private func open(_ context: RouteContext, _ session: Session) throws(StoreError) -> Bool {
+        let request = try StreamRequest(context, session)
+        guard !context.exchange.isClosed else { return false }
         guard context.exchange.method != .head else {
             context.exchange.startStream(status: 200, headers: EventStream.headers).end()
-            return .taken
+            return false
         }
-        let stream = EventStream(server: self, context: context, session: session, dialect: dialect)
+        let stream = EventStream(server: self, exchange: context.exchange, session: session, request: request)
         self.remember(stream)
-        stream.start(after: cursor)
-        return .taken
+        stream.start(session, request)
+        // On a connection that was open when the drain began.
+        if self.isDraining { stream.drain(retry: Self.drainRetry) }
+        return true
     }
 
     /// The upgrade itself is open, because browsers can send no key with it; the first operation then is `auth`.

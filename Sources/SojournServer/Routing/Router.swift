@@ -36,11 +36,15 @@ struct Route {
     /// The path's parts; one that begins with ":" matches anything.
     let pattern: [String]
     let handler: (RouteContext) async throws(StoreError) -> Answer
+    /// Whether it waits at the gate for streams before it is run; its handler leaves it.
+    let opensStream: Bool
 
     init(
-        _ method: HTTPMethod, _ path: String, _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
+        _ method: HTTPMethod, _ path: String, opensStream: Bool = false,
+        _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
         self.method = method
+        self.opensStream = opensStream
         self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
     }

@@ -10,10 +10,13 @@ final class EventStream: ReaderOutlet {
     let connection: ReaderConnection
     private let server: NodeServer
     private let stream: HTTPStream
-    private let session: Session
+    private let sessionID: SessionID
     private let dialect: EventFrame.Dialect
     private var reader: SessionReader?
-    private var heartbeat: LoopTimer?
+    /// Its slot in the wheel of heartbeats.
+    private var slot: Int?
+    /// Whether it holds a place in the gate.
+    private var isOpening = true
     private var isOver = false
 
     static let headers: HTTPHeaders = [
@@ -21,25 +24,25 @@ final class EventStream: ReaderOutlet {
         ("X-Accel-Buffering", "no"),
     ]
 
-    init(server: NodeServer, context: RouteContext, session: Session, dialect: EventFrame.Dialect) {
+    init(server: NodeServer, exchange: HTTPExchange, session: Session, request: StreamRequest) {
         self.server = server
-        self.session = session
-        self.dialect = dialect
-        self.connection = ReaderConnection(.sse, client: context.query("client"))
-        self.stream = context.exchange.startStream(status: 200, headers: Self.headers)
+        self.sessionID = session.id
+        self.dialect = request.dialect
+        self.connection = ReaderConnection(.sse, client: request.client)
+        self.stream = exchange.startStream(status: 200, headers: Self.headers)
         self.stream.onClosed { [weak self] in self?.over() }
         self.stream.onDrained { [weak self] in self?.reader?.resume() }
-        self.heartbeat = LoopTimer(loop: server.loop) { [weak self] in self?.beat() }
     }
 
-    func start(after cursor: Cursor) {
+    func start(_ session: Session, _ request: StreamRequest) {
         // The pause before a reconnect, with jitter, so that clients do not come back all at once. No blank line: some
         // clients would see an empty event.
         self.stream.write("retry: \(Int.random(in: 1000...3000))\n")
-        self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
-        let reader = SessionReader(server: self.server, session: self.session, outlet: self)
+        self.slot = self.server.beats.add(self)
+        let reader = SessionReader(
+            server: self.server, session: session, outlet: self, wantsPresence: request.presence)
         self.reader = reader
-        reader.start(after: cursor)
+        reader.start(session, after: request.after)
     }
 
     /// Bytes that the client has not taken yet.
@@ -51,6 +54,13 @@ final class EventStream: ReaderOutlet {
 
     func write(_ event: LiveEvent) { self.stream.write(EventFrame.bytes(of: event, dialect: self.dialect)) }
 
+    /// Whoever waits to be opened may go on.
+    func readerIsReady() {
+        guard self.isOpening else { return }
+        self.isOpening = false
+        self.server.openings.leave()
+    }
+
     func readerEnded(_ reader: SessionReader, isOutrun: Bool) {
         self.over()
         // Whoever was outrun may resume with its cursor, and is told then what is missing.
@@ -59,10 +69,11 @@ final class EventStream: ReaderOutlet {
 
     // MARK: Life
 
-    /// Ends the stream; `reason` tells the client whether to come back.
-    func end(_ reason: String) {
+    /// Tells the client to reconnect elsewhere after so many milliseconds, and ends the stream.
+    func drain(retry: Int) {
         guard !self.isOver else { return }
-        self.reader?.end(reason)
+        self.stream.write("retry: \(retry)\n")
+        self.reader?.end("drain", ["retry": JSON(retry)])
         self.over()
         self.stream.end()
     }
@@ -70,28 +81,28 @@ final class EventStream: ReaderOutlet {
     private func over() {
         guard !self.isOver else { return }
         self.isOver = true
-        self.heartbeat?.stop()
+        self.readerIsReady()
+        if let slot = self.slot { self.server.beats.remove(self, from: slot) }
         self.reader?.stop()
         self.server.forget(self)
     }
 
-    private func beat() {
+    /// Says that the stream is alive, and looks whether its client is.
+    func beat() {
         guard !self.isOver else { return }
+        // Redis may not answer; that holds nobody else up.
+        self.readerIsReady()
         if self.stream.pendingBytes > 0,
             self.stream.millisecondsSinceProgress > self.server.configuration.outboxStall
         {
             self.server.counters.stalled += 1
             self.server.log(
                 .info, "a stream took no byte for too long; it is closed and may resume with its cursor",
-                ["session.id": self.session.id.text, "outbox.bytes": String(self.stream.pendingBytes)])
+                ["session.id": self.sessionID.text, "outbox.bytes": String(self.stream.pendingBytes)])
             self.over()
             self.stream.close()
             return
         }
-        if self.server.shard.agents[self.session.agentID]?.aliveWhileWatched == true {
-            self.server.loop.spawn { [server, session] in _ = try? await server.shard.heartbeat(session.id) }
-        }
         if self.stream.pendingBytes == 0 { self.stream.write(EventFrame.heartbeat) }
-        self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
     }
 }

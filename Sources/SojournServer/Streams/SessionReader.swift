@@ -31,6 +31,12 @@ protocol ReaderOutlet: AnyObject {
     func write(_ event: LiveEvent)
     /// The reader has written its last event, or could not keep up with the log.
     func readerEnded(_ reader: SessionReader, isOutrun: Bool)
+    /// A reader has caught up for the first time.
+    func readerIsReady()
+}
+
+extension ReaderOutlet {
+    func readerIsReady() {}
 }
 
 /// One client's reading of one session, whatever carries it. Loop-confined.
@@ -43,25 +49,33 @@ final class SessionReader: FeedReader {
     /// Lives at least until this reader is over.
     unowned let outlet: any ReaderOutlet
     private let epoch: String
+    let wantsPresence: Bool
+    private var attachment: Attachment?
+    /// What comes of presence while the whole list is being read; nil once it was sent.
+    private var presenceHeld: [LiveEvent]? = []
     private var subscription: Subscription?
     private(set) var isOver = false
     private var position: Int
     /// Waits for room in the outbox.
     private var waiting: CheckedContinuation<Void, Never>?
 
-    init(server: NodeServer, session: Session, outlet: any ReaderOutlet) {
+    init(server: NodeServer, session: Session, outlet: any ReaderOutlet, wantsPresence: Bool = false) {
         self.server = server
         self.id = session.id
         self.epoch = session.epoch
         self.position = session.head
         self.outlet = outlet
+        self.wantsPresence = wantsPresence
     }
 
     /// Reads from a cursor on, until it is over.
-    func start(after cursor: Cursor) {
+    func start(_ session: Session, after cursor: Cursor) {
         self.position = cursor.seq
         self.server.attached(self)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.id, after: cursor)
+        let connection = self.outlet.connection
+        self.attachment = self.server.shard.attach(
+            to: session, connection: connection.id, client: connection.client, transport: connection.transport.rawValue)
     }
 
     /// There is room again.
@@ -76,16 +90,23 @@ final class SessionReader: FeedReader {
 
     func take(_ event: LiveEvent) {
         guard !self.isOver else { return }
+        if self.presenceHeld != nil, event.event.type == EventType.presence {
+            self.presenceHeld?.append(event)
+            return
+        }
         self.position = event.event.seq ?? self.position
         self.outlet.write(event)
     }
 
     func caughtUp(_ cursor: Cursor) {
         self.say(EventType.streamReady, ["cursor": .string(cursor.description)], epoch: cursor.epoch, id: cursor)
+        self.outlet.readerIsReady()
+        if self.wantsPresence { self.server.loop.spawn { await self.readPresence() } }
     }
 
     func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor) {
         self.position = resumeAt.seq
+        self.server.counters.gaps += 1
         self.say(
             EventType.streamGap,
             ["from": JSON(missing.lowerBound), "to": JSON(missing.upperBound), "epoch": JSON(resumeAt.epoch)],
@@ -94,7 +115,40 @@ final class SessionReader: FeedReader {
 
     var endsWhenOutrun: Bool { true }
     func demoted() { self.server.counters.demotions += 1 }
-    func promoted() { self.server.counters.promotions += 1 }
+    func promoted() {
+        self.server.counters.promotions += 1
+        self.ephemeralsLost()
+    }
+
+    // MARK: Presence
+
+    func ephemeralsLost() {
+        guard self.wantsPresence, self.presenceHeld == nil else { return }
+        self.presenceHeld = []
+        self.server.loop.spawn { await self.readPresence() }
+    }
+
+    /// Sends who is there, and then the changes that came meanwhile: a change that the list has already does no harm.
+    private func readPresence() async {
+        var delay = 50
+        while !self.isOver {
+            do throws(StoreError) {
+                let presence = try await self.server.shard.presence(of: self.id)
+                let held = self.presenceHeld ?? []
+                self.presenceHeld = nil
+                self.say(
+                    EventType.presence, ["present": .array(presence.connections), "count": JSON(presence.count)],
+                    epoch: nil, id: nil)
+                for event in held { self.take(event) }
+                return
+            } catch {
+                await self.server.loop.sleep(milliseconds: delay)
+                delay = min(delay * 2, 2000)
+            }
+        }
+    }
+
+    // MARK: End of the log
 
     func finished(_ reason: FeedEnd) {
         guard !self.isOver else { return }
@@ -149,8 +203,9 @@ final class SessionReader: FeedReader {
     }
 
     /// Says why nothing more comes, and stops.
-    func end(_ reason: String) {
-        self.say(EventType.streamEnd, ["reason": .string(reason)], epoch: nil, id: nil)
+    func end(_ reason: String, _ more: JSONObject = [:]) {
+        let data: JSONObject = ["reason": .string(reason)]
+        self.say(EventType.streamEnd, .object(data.merging(more)), epoch: nil, id: nil)
         self.stop()
     }
 
@@ -159,6 +214,7 @@ final class SessionReader: FeedReader {
         guard !self.isOver else { return }
         self.isOver = true
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
+        if let attachment = self.attachment { self.server.shard.detach(attachment) }
         self.wake()
         self.server.detached(self)
     }

@@ -97,9 +97,11 @@ extension SocketGateway {
                 "sessionId": .string(id.text),
                 "cursor": .string(Cursor(epoch: session.epoch, seq: session.head).description),
             ])
-        let reader = SessionReader(server: self.server, session: session, outlet: self)
+        let reader = SessionReader(
+            server: self.server, session: session, outlet: self,
+            wantsPresence: operation.fields["presence"]?.bool ?? false)
         self.readers[id] = reader
-        reader.start(after: cursor)
+        reader.start(session, after: cursor)
     }
 
     private func heartbeat(_ operation: SocketOperation) async throws(StoreError) {

@@ -10,6 +10,21 @@ struct StreamCounters: Sendable, Equatable {
     var stalled = 0
     /// WebSockets that were closed because they answered no ping.
     var silent = 0
-    /// WebSockets that were sent elsewhere by a drain.
+    /// Streams and WebSockets that were sent elsewhere by a drain.
     var drained = 0
+    /// Gaps that readers were told of.
+    var gaps = 0
+
+    /// The counters of two loops together.
+    static func + (left: Self, right: Self) -> Self {
+        var sum = left
+        sum.demotions += right.demotions
+        sum.promotions += right.promotions
+        sum.outrun += right.outrun
+        sum.stalled += right.stalled
+        sum.silent += right.silent
+        sum.drained += right.drained
+        sum.gaps += right.gaps
+        return sum
+    }
 }

@@ -7,6 +7,7 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
+    let presence: PresenceBook
     /// The archivists that live, and those that take sessions.
     private let archivists: Registry?
     private let archiving: Registry?
@@ -19,6 +20,7 @@ package final class NodeDuties {
         let name = shard.configuration.nodeName
         self.nodes = Registry(shard: shard, key: shard.keyspace.nodes, name: name)
         self.sweeper = Sweeper(shard: shard, registry: self.nodes)
+        self.presence = PresenceBook(shard: shard)
         if let archive {
             let registry = Registry(shard: shard, key: shard.keyspace.archiving, name: archive.id)
             self.archiving = registry
@@ -44,10 +46,12 @@ package final class NodeDuties {
         self.retirement?.start()
         self.nodes.start()
         self.sweeper.start()
+        self.presence.start()
     }
 
-    /// Stops sweeping, flushes the archive batch, leaves the registries.
+    /// Takes this node's connections off, stops sweeping, flushes the archive batch, leaves the registries.
     func stop() async {
+        await self.presence.stop()
         await self.retirement?.stop()
         await self.sweeper.stop()
         await self.nodes.stop()

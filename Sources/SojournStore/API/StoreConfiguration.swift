@@ -39,6 +39,8 @@ public struct StoreConfiguration: Sendable {
     public var turnQueue = 100
     /// How often a turn is given to a worker before it has failed.
     public var turnAttempts = 3
+    /// How long a connection counts as attached at the most after its node was killed.
+    public var presenceLife = 30_000
     /// Whether sessions live by the test clock.
     public var testClock = false
     /// This node's name; unique among the nodes of the namespace.

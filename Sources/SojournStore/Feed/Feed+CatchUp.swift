@@ -130,7 +130,7 @@ extension Feed {
             }
             subscription.delta = delta
         } else if !reader.isReady {
-            return
+            return subscription.demote()
         }
         reader.take(live)
     }

@@ -132,7 +132,9 @@ package final class Feed {
     private func restored(_ channels: [String]) {
         for channel in channels {
             self.bells[channel]?([])
-            if let topic = self.names[channel].flatMap({ self.topics[$0] }) { self.settle(topic) }
+            guard let topic = self.names[channel].flatMap({ self.topics[$0] }) else { continue }
+            self.settle(topic)
+            for subscription in topic.subscriptions.values { subscription.reader?.ephemeralsLost() }
         }
     }
 
@@ -146,7 +148,9 @@ package final class Feed {
             Cursor(epoch: $0.epoch, seq: $0.seq, delta: topic.isWriting ? topic.lastDelta : nil)
         }
         let live = LiveEvent(event, cursor: isPlace ? cursor : nil)
-        for subscription in topic.subscriptions.values where subscription.isJoined {
+        let isPresence = event.type == EventType.presence
+        for subscription in topic.subscriptions.values
+        where subscription.isJoined && (!isPresence || subscription.reader?.wantsPresence == true) {
             self.give(live, to: subscription, topic)
         }
         if EventType.closing.contains(event.type) {

@@ -22,6 +22,10 @@ package final class LiveEvent {
 package protocol FeedReader: AnyObject {
     /// Takes the next event. Events come in order of seq, each once.
     func take(_ event: LiveEvent)
+    /// Whether it wants `presence` events, too.
+    var wantsPresence: Bool { get }
+    /// Ephemeral events may have been lost on their way to it.
+    func ephemeralsLost()
     /// Whether it can take more now; when not, the feed stops and goes on from the log after `Feed.resume`.
     var isReady: Bool { get }
     /// The log goes on at `resumeAt` + 1 in this epoch; what the reader expected or had in `missing` is not there.
@@ -39,6 +43,8 @@ package protocol FeedReader: AnyObject {
 }
 
 extension FeedReader {
+    package var wantsPresence: Bool { false }
+    package func ephemeralsLost() {}
     package func demoted() {}
     package func promoted() {}
     package var endsWhenOutrun: Bool { false }

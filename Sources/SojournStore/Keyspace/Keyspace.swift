@@ -93,6 +93,8 @@ struct SessionKeys {
     var workers: String { self.prefix + "wk" }
     /// The answer kept under an idempotency key; without one any key of the slot.
     func idempotency(_ hash: String?) -> String { hash.map { self.prefix + "i:" + self.id + ":" + $0 } ?? self.session }
+    /// Who is attached to it.
+    var presence: String { self.prefix + "p:" + self.id }
     var deltas: String { self.prefix + "d:" + self.id }
     var tombstone: String { self.prefix + "t:" + self.id }
     var channel: String { self.prefix + "ch:" + self.id }

@@ -42,6 +42,9 @@ struct Scripts: Sendable {
     let release: Script
     let disown: Script
     let note: Script
+    /// One key, then three a session.
+    let presence: Script
+    let present: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -87,6 +90,8 @@ struct Scripts: Sendable {
         self.release = script("release", 2)
         self.disown = script("disown", 5)
         self.note = script("note", 1)
+        self.presence = script("presence", 4)
+        self.present = script("present", 2)
     }
 
     var all: [Script] {
@@ -98,6 +103,7 @@ struct Scripts: Sendable {
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.ask, self.reply, self.alive,
             self.purge, self.erase, self.release, self.disown, self.note,
+            self.presence, self.present,
         ]
     }
 }

@@ -69,6 +69,7 @@ struct SessionFields {
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
             metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string,
             ifBusy: stored?["ifBusy"]?.string.flatMap(IfBusy.init(rawValue:)),
+            aliveWhileWatched: stored?["aliveWhileWatched"]?.bool,
             timeoutSources: self.text("ts").flatMap { TimeoutSources(letters: $0) }, asOf: asOf)
     }
 }

@@ -48,7 +48,8 @@ extension StoreShard {
                         id: id, agentID: request.agentID, userID: request.userID, createdAt: now, base: now,
                         policy: policy, lastActivity: now, head: 1, epoch: epoch, metadata: request.metadata,
                         conversationKey: request.conversationKey, ifBusy: request.ifBusy,
-                        timeoutSources: request.timeoutSources, asOf: now), isNew: true)
+                        aliveWhileWatched: request.aliveWhileWatched, timeoutSources: request.timeoutSources, asOf: now),
+                    isNew: true)
             case 2:
                 guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
                 do {
@@ -86,7 +87,8 @@ extension StoreShard {
                 id: id, agentID: request.agentID, userID: request.userID, createdAt: then, base: then, policy: policy,
                 lastActivity: then, head: 1, epoch: epoch, metadata: request.metadata,
                 conversationKey: request.conversationKey, ifBusy: request.ifBusy,
-                timeoutSources: request.timeoutSources, asOf: then), isNew: true)
+                aliveWhileWatched: request.aliveWhileWatched, timeoutSources: request.timeoutSources, asOf: then),
+            isNew: true)
     }
 
     private func identity(of request: SessionRequest) -> [UInt8] {
@@ -101,6 +103,7 @@ extension StoreShard {
         if !request.metadata.members.isEmpty { blob["metadata"] = .object(request.metadata) }
         if let key = request.conversationKey { blob["key"] = .string(key) }
         if let ifBusy = request.ifBusy { blob["ifBusy"] = .string(ifBusy.rawValue) }
+        if let alive = request.aliveWhileWatched { blob["aliveWhileWatched"] = .bool(alive) }
         return blob.members.isEmpty ? [] : JSON.object(blob).bytes
     }
 

@@ -31,11 +31,15 @@ package final class StoreShard {
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
+    /// Runs something with the node's book of attached connections; set by the store.
+    var withPresenceBook: (@escaping @Sendable (PresenceBook) -> Void) -> Void = { _ in }
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 
     /// A shard; it connects when it is started.
-    package init(loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log) {
+    package init(
+        loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
@@ -118,6 +122,7 @@ package final class StoreShard {
 
     /// Closes the connections; what is in flight fails.
     package func close() {
+        self.withPresenceBook = { _ in }
         self.agents.close()
         self.feed.close()
         self.redis.close()

@@ -18,6 +18,7 @@ extension Scenario {
 enum Scenarios {
     static let all: [any Scenario] =
         RequestScenario.all + [
-            FanOutScenario(), MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(), ExpiryScenario(),
+            FanOutScenario(), StoppedReadersScenario(), MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(),
+            ExpiryScenario(),
         ]
 }
