@@ -1,4 +1,5 @@
 import SojournCore
+import SojournTesting
 import Testing
 
 @Suite struct CursorTests {

@@ -1,5 +1,6 @@
 import Foundation
 import SojournCore
+import SojournTesting
 import Testing
 
 @Suite struct SessionIDTests {

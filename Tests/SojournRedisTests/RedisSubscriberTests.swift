@@ -150,7 +150,7 @@ private final class Listener {
         try await onLoop { loop in
             let listener = Listener(RedisSubscriber(loop: loop, endpoint: server.endpoint, options: .quiet))
             let raw = try server.client()
-            var generator = SeededGenerator(state: 42)
+            var generator = SeededGenerator(seed: 42)
             var wanted: Set<String> = []
             for round in 0..<40 {
                 for _ in 0..<50 {

@@ -1,4 +1,5 @@
 import SojournLoop
+import SojournTesting
 import Testing
 
 @testable import SojournRedis
@@ -27,7 +28,7 @@ private func fail(_: RESPErrorReply) -> RedisError { broken }
 @Suite struct SubscriptionBookTests {
     @Test(arguments: 0..<200)
     func `whatever the interleaving, the server ends up with what was asked for last`(seed: Int) {
-        var generator = SeededGenerator(state: UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1)
+        var generator = SeededGenerator(seed: UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1)
         var book = SubscriptionBook()
         var server = FakeServer()
         var wanted: Set<String> = []
@@ -151,17 +152,5 @@ private func fail(_: RESPErrorReply) -> RedisError { broken }
         second.answer(.failure(broken))
         book.abandon("c", failure: broken)
         #expect(!book.wants("c"))
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

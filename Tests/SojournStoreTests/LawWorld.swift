@@ -6,19 +6,13 @@ import Testing
 
 @testable import SojournStore
 
-/// A random generator whose run can be repeated (SplitMix64).
+/// The random choices of a run that can be repeated.
 struct Dice: RandomNumberGenerator {
-    private var state: UInt64
+    private var generator: SeededGenerator
 
-    init(seed: UInt64) { self.state = seed }
+    init(seed: UInt64) { self.generator = SeededGenerator(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
+    mutating func next() -> UInt64 { self.generator.next() }
 
     mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
     mutating func below(_ count: Int) -> Int { Int.random(in: 0..<count, using: &self) }
