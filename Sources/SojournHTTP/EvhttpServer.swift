@@ -61,7 +61,7 @@ import SojournLoop
                 guard let request = unsafe request, let context = unsafe context else { return }
                 unsafe Unmanaged<EvhttpServer>.fromOpaque(context).takeUnretainedValue().received(request)
             }, context)
-        self.sweeper = LoopTimer(loop: loop) { [unowned self] in self.sweep() }
+        self.sweeper = LoopTimer(loop: loop) { [weak self] in self?.sweep() }
         self.sweeper?.start(afterMilliseconds: limits.sweepMilliseconds)
     }
 

@@ -53,7 +53,7 @@ final class NodeServer {
         }
         limits.bodyBytes = self.configuration.bodyBytes
         limits.connections = self.configuration.connections
-        let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [unowned self] in self.handle($0) }
+        let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [weak self] in self?.handle($0) }
         self.http = http
         return try http.listen(host: self.configuration.host, port: port)
     }
@@ -74,7 +74,7 @@ final class NodeServer {
         case .route(let route, let captures):
             let context = RouteContext(exchange: exchange, captures: captures)
             guard route.opensStream else { return self.loop.spawn { await self.run(route, context) } }
-            self.openings.enter { [unowned self] in self.loop.spawn { await self.run(route, context) } }
+            self.openings.enter { [weak self] in self?.loop.spawn { await self?.run(route, context) } }
         case .otherMethods(let methods):
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
             self.refuse(

@@ -66,9 +66,9 @@ public enum WebSocketMessage: Sendable {
         let socket = WebSocket(carrier: carrier, loop: loop, limits: limits)
         // The connection keeps the socket, up to and including its end.
         carrier.onClosed = { socket.lost() }
-        carrier.onDrained = { [unowned socket] in socket.outboxDrained() }
+        carrier.onDrained = { [weak socket] in socket?.outboxDrained() }
         carrier.takeOver(headers: fields) { socket.pump() }
-        socket.timer = LoopTimer(loop: loop) { [unowned socket] in socket.tick() }
+        socket.timer = LoopTimer(loop: loop) { [weak socket] in socket?.tick() }
         socket.timer?.start(afterMilliseconds: limits.tickMilliseconds)
         return socket
     }

@@ -46,8 +46,8 @@ extension ReaderOutlet {
 final class SessionReader: FeedReader {
     let server: NodeServer
     let id: SessionID
-    /// Lives at least until this reader is over.
-    unowned let outlet: any ReaderOutlet
+    /// Gone when the client is.
+    private weak var outlet: (any ReaderOutlet)?
     private let epoch: String
     let wantsPresence: Bool
     private var attachment: Attachment?
@@ -73,7 +73,7 @@ final class SessionReader: FeedReader {
         self.position = cursor.seq
         self.server.attached(self)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.id, after: cursor)
-        let connection = self.outlet.connection
+        guard let connection = self.outlet?.connection else { return self.stop() }
         self.attachment = self.server.shard.attach(
             to: session, connection: connection.id, client: connection.client, transport: connection.transport.rawValue)
     }
@@ -86,7 +86,7 @@ final class SessionReader: FeedReader {
 
     // MARK: Feed
 
-    var isReady: Bool { !self.isOver && self.outlet.hasRoom }
+    var isReady: Bool { !self.isOver && self.outlet?.hasRoom == true }
 
     func take(_ event: LiveEvent) {
         guard !self.isOver else { return }
@@ -95,12 +95,12 @@ final class SessionReader: FeedReader {
             return
         }
         self.position = event.event.seq ?? self.position
-        self.outlet.write(event)
+        self.outlet?.write(event)
     }
 
     func caughtUp(_ cursor: Cursor) {
         self.say(EventType.streamReady, ["cursor": .string(cursor.description)], epoch: cursor.epoch, id: cursor)
-        self.outlet.readerIsReady()
+        self.outlet?.readerIsReady()
         if self.wantsPresence { self.server.loop.spawn { await self.readPresence() } }
     }
 
@@ -157,7 +157,7 @@ final class SessionReader: FeedReader {
         case .outrun:
             self.server.counters.outrun += 1
             self.stop()
-            self.outlet.readerEnded(self, isOutrun: true)
+            self.outlet?.readerEnded(self, isOutrun: true)
         case .failed: self.server.loop.spawn { await self.readRest() }
         }
     }
@@ -199,7 +199,7 @@ final class SessionReader: FeedReader {
     private func conclude() {
         guard !self.isOver else { return }
         self.end("closed")
-        self.outlet.readerEnded(self, isOutrun: false)
+        self.outlet?.readerEnded(self, isOutrun: false)
     }
 
     /// Says why nothing more comes, and stops.
@@ -224,6 +224,6 @@ final class SessionReader: FeedReader {
             let event = Event.ephemeral(
                 type: type, sessionID: self.id, epoch: epoch ?? self.epoch, at: self.server.shard.now, data: data)
         else { return }
-        self.outlet.write(LiveEvent(event, cursor: id))
+        self.outlet?.write(LiveEvent(event, cursor: id))
     }
 }

@@ -97,6 +97,8 @@ extension SocketGateway {
                 "sessionId": .string(id.text),
                 "cursor": .string(Cursor(epoch: session.epoch, seq: session.head).description),
             ])
+        // The answer may have found the client gone.
+        guard !self.isOver else { return }
         let reader = SessionReader(
             server: self.server, session: session, outlet: self,
             wantsPresence: operation.fields["presence"]?.bool ?? false)

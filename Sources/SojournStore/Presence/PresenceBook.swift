@@ -19,7 +19,7 @@ package final class PresenceBook {
         var (alive, undecided) = (0, 0)
     }
 
-    private unowned let shard: StoreShard
+    private let shard: StoreShard
     private var sessions: [SessionID: Watched] = [:]
     private var changes: [SessionID: StoreShard.PresenceChange] = [:]
     private var isFlushing = false

@@ -63,8 +63,10 @@ package final class StoreShard {
             loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
         self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
-        self.feed.reader = { [unowned self] id, from, delta in
-            await self.logStretch(id, from: from, deltasAfter: delta)
+        self.feed.reader = { [weak self] id, from, delta in
+            // A reader may outlive the store by a moment when a node stops.
+            await self?.logStretch(id, from: from, deltasAfter: delta)
+                ?? .failure(StoreError(.storeUnavailable, "The node has stopped; nothing was done", retryAfter: 1))
         }
         self.feed.channel = { [keyspace] id in keyspace.keys(of: id).channel }
     }
