@@ -23,11 +23,13 @@ protocol StormConnection {
 /// A way to read events.
 enum StormTransport: String, CaseIterable, Sendable {
     case sse
+    case webSocket
 
     /// Connects to a node and reads a session's events after a cursor.
     func open(_ session: String, on port: Int, after cursor: String) throws -> any StormConnection {
         switch self {
         case .sse: try EventSourceConnection(session, on: port, after: cursor)
+        case .webSocket: try SocketConnection(session, on: port, after: cursor)
         }
     }
 }
@@ -56,4 +58,46 @@ private final class EventSourceConnection: StormConnection {
 
     func close() { self.http.close() }
     func reset() { self.http.reset() }
+}
+
+/// A WebSocket with one subscription.
+private final class SocketConnection: StormConnection {
+    private let socket: RawWebSocket
+
+    init(_ session: String, on port: Int, after cursor: String) throws {
+        self.socket = try RawWebSocket(
+            try RawHTTP(port: port, deadlineMilliseconds: 30_000), target: "/api/messaging/ws")
+        guard self.socket.head.status == 101 else {
+            throw Unanswered(description: "an upgrade was answered \(self.socket.head.status)")
+        }
+        try self.socket.send(#"{"op":"subscribe","id":1,"sessionId":"\#(session)","after":"\#(cursor)"}"#)
+        let answer = try self.socket.next()
+        guard answer.opcode == 1, answer.text.hasPrefix(#"{"op":"ok","id":1,"#) else {
+            throw Unanswered(description: "a subscription was answered \(answer.text)")
+        }
+    }
+
+    func next() throws -> StormEvent? {
+        let frame = try self.socket.next()
+        guard frame.opcode == 1 else { return nil }
+        let text = frame.text
+        let (start, cursor, type) = (#"{"op":"event","event":"#, #"},"cursor":""#, #""type":""#)
+        guard text.hasPrefix(start), let name = text.range(of: type)?.upperBound else {
+            throw Unanswered(description: "this is no event: \(text)")
+        }
+        let tail = text.range(of: cursor, options: .backwards)
+        let end = text.index(after: tail?.lowerBound ?? text.index(text.endIndex, offsetBy: -2))
+        return StormEvent(
+            type: String(text[name...].prefix { $0 != "\"" }),
+            cursor: tail.map { String(text[$0.upperBound...].dropLast(2)) },
+            text: String(text[..<end].dropFirst(start.count)))
+    }
+
+    func close() {
+        try? self.socket.send(.close(1000))
+        while let frame = try? self.socket.next(), frame.opcode != 8 {}
+        self.socket.http.close()
+    }
+
+    func reset() { self.socket.http.reset() }
 }
