@@ -44,6 +44,34 @@ extension Archive {
         return record
     }
 
+    /// Takes what a purge names out of what is served, in small transactions, and keeps it from coming back; the files
+    /// have it until ``carryOut(_:progress:)`` has done the rest.
+    public func withdraw(_ purge: Purge) async throws(ArchiveError) {
+        var isErased: Bool
+        repeat {
+            (_, isErased) = try await self.write { connection throws(ArchiveError) in
+                try connection.erase(purge, limit: Self.erasedAtOnce)
+            }
+        } while !isErased
+    }
+
+    /// Carries out those of `records` that this archive has not, as one: its index is written anew once.
+    ///
+    /// - Returns: how many there were.
+    func carryOut(_ records: [PurgeRecord]) async throws(ArchiveError) -> Int {
+        let done = Set(try await self.purges().filter(\.isDone).map(\.purge.number))
+        let purges = records.map(\.purge).filter { !done.contains($0.number) }
+        guard !purges.isEmpty else { return 0 }
+        for purge in purges { try await self.withdraw(purge) }
+        var isFirst = true
+        while try await self.rewriteIndex(isFirst: isFirst) { isFirst = false }
+        try await self.read { connection throws(ArchiveError) in try connection.forgetErased() }
+        for purge in purges {
+            _ = try await self.write { connection throws(ArchiveError) in try connection.finish(purge) }
+        }
+        return purges.count
+    }
+
     private func rewriteIndex(isFirst: Bool) async throws(ArchiveError) -> Bool {
         try await self.read { connection throws(ArchiveError) in try connection.rewriteIndex(isFirst: isFirst) }
     }

@@ -152,6 +152,26 @@ import Testing
         }
     }
 
+    @Test func `an import passes over what was purged, and takes the rest`() async throws {
+        try await withArchive { (first: Archive) async throws in
+            try await first.commit([
+                transcript("s"), transcript("t"), transcript("u", user: "gone"), transcript("v", user: "gone"),
+            ])
+            let exported = try await self.export(first)
+            try await withArchive { (second: Archive) async throws in
+                try await second.commit([transcript("s"), transcript("u", user: "gone")])
+                _ = try await second.carryOut(Purge(number: 1, kind: .session, id: "s", at: 1_000))
+                _ = try await second.carryOut(Purge(number: 2, kind: .user, id: "gone", at: 1_000))
+                for taken in [1, 0] {
+                    let importer = try await self.importing(exported, into: second)
+                    #expect(importer.purged == 3 && importer.refused.isEmpty)
+                    #expect(importer.taken == taken && importer.present == 1 - taken)
+                }
+                #expect(try await second.list(limit: 10).sessions.map(\.header.id) == ["t"])
+            }
+        }
+    }
+
     @Test func `a session that came in parts has the hash of one that came whole`() async throws {
         let events = (1...9).map { message($0, "word \($0)") }
         var chains: [String?] = []

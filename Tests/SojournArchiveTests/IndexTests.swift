@@ -59,6 +59,21 @@ import Testing
         }
     }
 
+    @Test func `what was found in a live session is found while it is handed over, and once`() async throws {
+        try await withArchive { (archive: Archive) async throws in
+            _ = try await archive.follow([self.stretch("s", [message(1, "word one"), message(2, "word two")])])
+            #expect(try await archive.find("word").count == 2)
+            let rest = transcript("s", events: [message(3, "word three")])
+            _ = try await archive.prepare([rest])
+            #expect(try await archive.find("word").sorted() == ["s/1", "s/2", "s/3"])
+            try await archive.settle([Settlement(id: "s", token: token(1), outcome: .committed)])
+            #expect(try await archive.find("word").sorted() == ["s/1", "s/2", "s/3"])
+            // A second hand-over, of its end only, is not served beside the first.
+            _ = try await archive.prepare([transcript("s", token: token(2), events: [message(3, "word again")])])
+            #expect(try await archive.find("word").sorted() == ["s/1", "s/2", "s/3"])
+        }
+    }
+
     @Test func `a replaced hand-over takes its messages out and moves those it keeps`() async throws {
         try await withArchive { (archive: Archive) async throws in
             try await archive.commit([

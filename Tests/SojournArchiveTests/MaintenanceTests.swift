@@ -97,6 +97,39 @@ import Testing
         await before.close()
     }
 
+    @Test func `what was purged after a backup is not in what is restored from it, nor in its file`() async throws {
+        let folder = Folder()
+        let (path, copy) = (folder.file("a.sqlite"), folder.file("b.sqlite"))
+        let archive = try await openArchive(path)
+        try await archive.commit(
+            (1...250).map { number in
+                transcript(
+                    "s\(number)", user: number % 2 == 0 ? "gone" : "kept", events: [message(1, "secret-\(number).")])
+            })
+        try await archive.index { _ in }
+        _ = try await archive.carryOut(Purge(number: 1, kind: .session, id: "s1", at: 1_000))
+        try await archive.backup(to: copy) { _, _ in }
+        _ = try await archive.carryOut(Purge(number: 2, kind: .session, id: "s3", at: 1_000))
+        _ = try await archive.carryOut(Purge(number: 3, kind: .user, id: "gone", at: 1_000))
+        await archive.close()
+        #expect(try await Archive.restore(copy, to: path) { _, _ in } == 2)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        #expect(bytes.range(of: Data("secret-5.".utf8)) != nil)
+        for number in [1, 2, 3, 250] { #expect(bytes.range(of: Data("secret-\(number).".utf8)) == nil, "\(number)") }
+        let beside = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(beside.filter { $0.contains(".restored") } == [])
+        let restored = try await openArchive(path)
+        #expect(try await restored.stats().committed == 123)
+        for id in ["s1", "s2", "s3"] { #expect(try await restored.session(id) == nil) }
+        #expect(try await restored.find("secret", limit: 1_000).count == 123)
+        #expect(try await restored.purges().map(\.isDone) == [true, true, true])
+        #expect(try await restored.purgePosition() == 3)
+        await restored.close()
+        // What cannot be read tells nothing, and does not keep a restore from being made.
+        try Data("no archive".utf8).write(to: URL(fileURLWithPath: path))
+        #expect(try await Archive.restore(copy, to: path) { _, _ in } == nil)
+    }
+
     @Test func `compacting keeps everything and finds it again`() async throws {
         try await withArchive { (archive: Archive) async throws in
             try await archive.commit(

@@ -130,6 +130,44 @@ import Testing
         #expect(try !self.holds(path, secret))
     }
 
+    @Test func `an archive restored from a backup older than a purge never serves what was purged`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let folder = TemporaryFolder()
+        let (path, copy) = (folder.file("a.sqlite"), folder.file("copy.sqlite"))
+        let a = try await TestNode.start(on: redis, archivePath: path)
+        let c = try await TestNode.start(on: redis, name: "c")
+        let secret = "secret-\(UUID().uuidString)"
+        let ids = try (0..<6).map { _ in try c.create() }
+        for id in ids { try c.say(secret, in: id) }
+        for id in ids { #expect(try c.call("DELETE", "/\(id)").status == 200) }
+        for id in ids { try await eventually("the hand-over") { try await self.archived(id, by: [a]) } }
+        try await a.archive?.backup(to: copy) { _, _ in }
+        #expect(try c.call("DELETE", "/\(ids[0])?purge=1").status == 200)
+        #expect(try c.call("DELETE", target: "/api/messaging/archive/users/\(TestNode.user)").status == 200)
+        await a.stop()
+        // The disk is lost, so only Redis knows of the purges; and the tombstones have lapsed.
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasPrefix("a.sqlite") {
+            try FileManager.default.removeItem(atPath: folder.file(file))
+        }
+        #expect(try await Archive.restore(copy, to: path) { _, _ in } == 0)
+        #expect(try self.holds(path, secret))
+        for id in ids { for key in try self.keys(redis, of: id) { _ = try redis.client().send("DEL", key) } }
+        let back = try await TestNode.start(on: redis, archivePath: path)
+        for node in [back, c] {
+            for id in ids {
+                let answer = try node.call("GET", "/\(id)/messages?archived=1")
+                #expect(answer.status == 404 && answer.code == "SESSION_NOT_FOUND", "\(answer.text)")
+            }
+            #expect(try node.call("GET", target: "/api/messaging/search?q=secret")["hits"]?.array?.isEmpty == true)
+        }
+        try await eventually("nothing is left in the files") {
+            try await back.archive?.purges().map(\.isDone) == [true, true]
+        }
+        #expect(try !self.holds(path, secret))
+        for node in [back, c] { await node.stop() }
+    }
+
     @Test func `a user is erased everywhere, with a report, and nobody else is`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }

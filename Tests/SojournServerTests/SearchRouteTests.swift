@@ -84,6 +84,74 @@ import Testing
         }
     }
 
+    @Test func `what is said in a live session is found while it lives, once, on every node`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let folder = TemporaryFolder()
+        let nodes = [
+            try await TestNode.start(on: redis, name: "a", archivePath: folder.file("a.sqlite")),
+            try await TestNode.start(on: redis, name: "b", archivePath: folder.file("b.sqlite")),
+            try await TestNode.start(on: redis, name: "c"),
+        ]
+        // Until both have work, the first one may follow them all.
+        try await eventually("both follow") {
+            try nodes[2].say("warm", in: try nodes[2].create())
+            for node in nodes.prefix(2) {
+                guard let own = node.archive else { return false }
+                if try await own.search(SearchRequest(try SearchQuery("warm"))).hits.isEmpty { return false }
+            }
+            return true
+        }
+        let ids = try (0..<12).map { try nodes[$0 % 3].create() }
+        var delays: [Duration] = []
+        for round in 0..<3 {
+            for (number, id) in ids.enumerated() {
+                let sent = try nodes[number % 3].say("live needle\(number)of\(round)", in: id)
+                #expect(sent.status == 201, "\(sent.text)")
+                let began = ContinuousClock.now
+                var hit: JSON?
+                // On the node that has no archive.
+                try await eventually("message \(number) is found") {
+                    hit = try self.search(nodes[2], "needle\(number)of\(round)")["hits"]?.array?.first
+                    return hit != nil
+                }
+                delays.append(ContinuousClock.now - began)
+                #expect(hit?["sessionId"]?.string == id && hit?["archived"] == false)
+                #expect(try nodes[2].call("GET", "/\(id)").status == 200)
+            }
+        }
+        delays.sort()
+        print("found after: median \(delays[delays.count / 2]), at most \(delays[delays.count - 1])")
+        // Both archivists have a part of them, and nothing comes twice, while they live or later.
+        var shares: [Int] = []
+        for node in nodes.prefix(2) {
+            let own = try #require(node.archive)
+            shares.append(try await own.search(SearchRequest(try SearchQuery("live"))).hits.count)
+        }
+        #expect(shares.allSatisfy { $0 > 0 }, "\(shares)")
+        for node in nodes {
+            let found = self.places(try self.search(node, "live&limit=100"))
+            #expect(found.count == 36 && Set(found).count == 36)
+        }
+        for id in ids { #expect(try nodes[0].call("DELETE", "/\(id)").status == 200) }
+        try await eventually("all are archived") {
+            let found = try self.search(nodes[2], "live&limit=100")
+            let hits = found["hits"]?.array ?? []
+            #expect(hits.count == 36, "while they are handed over")
+            #expect(Set(self.places(found)).count == hits.count)
+            return hits.allSatisfy { $0["archived"] == true }
+        }
+        // Who is away is named.
+        let away = try #require(nodes[1].archive?.id)
+        #expect(try self.search(nodes[2], "live")["incomplete"] == nil)
+        await nodes[1].stop()
+        try await eventually("it is not asked any more") {
+            let found = try self.search(nodes[2], "live&limit=100")
+            return found.status == 200 && found["incomplete"] == [.string(away)] && self.places(found).count < 36
+        }
+        for node in [nodes[0], nodes[2]] { await node.stop() }
+    }
+
     @Test func `filters narrow, and what cannot be read is 400 with its place`() async throws {
         try await self.world { nodes, _ in
             let node = nodes[2]

@@ -61,7 +61,7 @@ extension Connection {
         switch try self.prepare(transcript, now: now, lost: &lost) {
         case .incomplete(let flaw): return .refused(flaw)
         case .stale: return .refused("the archive has a later hand-over of it")
-        case .purged: return .refused("it was purged from the archive")
+        case .purged: return .purged
         case .prepared, .alreadyCommitted: break
         }
         let settlement = Settlement(id: id, token: transcript.token, outcome: .committed)
@@ -96,6 +96,8 @@ enum ImportResult: Sendable, Equatable {
     case taken
     /// It was served before, with the same hash.
     case present
+    /// It is to stay away: a purge of this archive names it.
+    case purged
     /// It was not taken, and why.
     case refused(String)
 }

@@ -18,6 +18,8 @@ public struct Importer: Sendable {
     public private(set) var taken = 0
     /// Sessions that were there before.
     public private(set) var present = 0
+    /// Sessions that were passed over because a purge of the archive names them.
+    public private(set) var purged = 0
     /// Sessions that were refused, with the line where each ends and the reason.
     public private(set) var refused: [(id: String, line: Int, reason: String)] = []
 
@@ -83,6 +85,7 @@ public struct Importer: Sendable {
             switch result {
             case .taken: self.taken += 1
             case .present: self.present += 1
+            case .purged: self.purged += 1
             case .refused(let reason):
                 self.refused.append((waiting.session.transcript.header.id, waiting.line, reason))
             }

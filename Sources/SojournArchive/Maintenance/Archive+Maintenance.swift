@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import SojournCore
 
 /// Taking care of the file.
 extension Archive {
@@ -18,42 +19,71 @@ extension Archive {
         }
     }
 
-    /// Puts a backup in the place of the archive at `path`. What was there is kept beside it, as `<path>.before-restore`.
+    /// Puts a backup in the place of the archive at `path`. What was there is kept beside it, as `<path>.before-restore`;
+    /// what had been purged from it is purged from the restored one as well, before that gets its name.
     ///
+    /// - Returns: how many purges were carried out again; nil when what was there cannot be read, so that nobody knows them
+    ///   but Redis, whose purges an archivist carries out before it serves.
     /// - Throws: `.locked` while a node has the archive; what `open(reading:)` throws when the backup is none.
+    @discardableResult
     public static func restore(
         _ backup: String, to path: String, progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void
-    ) async throws(ArchiveError) {
+    ) async throws(ArchiveError) -> Int? {
         let source = try await Archive.open(reading: backup)
         do throws(ArchiveError) {
-            try await source.replace(path, progress)
+            let purges = try await source.replace(path, progress)
+            await source.close()
+            return purges
         } catch {
             await source.close()
             throw error
         }
-        await source.close()
     }
 
     private func replace(
         _ path: String, _ progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void
-    ) async throws(ArchiveError) {
+    ) async throws(ArchiveError) -> Int? {
+        let lock = try FileLock(guarding: path)
+        defer { lock.hold() }
+        let fresh = path + ".restored"
+        defer { for suffix in [".lock", "-wal", "-shm"] { unsafe unlink(fresh + suffix) } }
+        // What an earlier one left when it was killed; the lock is ours, so nobody else has it.
+        for suffix in ["-wal", "-shm"] { unsafe unlink(fresh + suffix) }
         try await self.read { connection throws(ArchiveError) in
-            let lock = try FileLock(guarding: path)
-            defer { lock.hold() }
-            let fresh = path + ".restored"
             try Backup.copy(connection, to: fresh, progress: progress)
-            // The old file with its log first: a log without its database, or with another one, would be an injury.
-            for suffix in ["", "-wal", "-shm"] {
-                unsafe unlink(path + ".before-restore" + suffix)
-                guard unsafe rename(path + suffix, path + ".before-restore" + suffix) == 0 || errno == ENOENT else {
-                    let reason = unsafe String(cString: strerror(errno))
-                    throw ArchiveError(.io, "The archive \(path) cannot be moved away: \(reason)", path: path)
-                }
-            }
-            guard unsafe rename(fresh, path) == 0 else {
+        }
+        let purges = try await Self.purge(fresh, asIn: path)
+        // The old file with its log first: a log without its database, or with another one, would be an injury.
+        for suffix in ["", "-wal", "-shm"] {
+            unsafe unlink(path + ".before-restore" + suffix)
+            guard unsafe rename(path + suffix, path + ".before-restore" + suffix) == 0 || errno == ENOENT else {
                 let reason = unsafe String(cString: strerror(errno))
-                throw ArchiveError(.io, "The archive \(path) cannot be put in place: \(reason)", path: path)
+                throw ArchiveError(.io, "The archive \(path) cannot be moved away: \(reason)", path: path)
             }
+        }
+        guard unsafe rename(fresh, path) == 0 else {
+            let reason = unsafe String(cString: strerror(errno))
+            throw ArchiveError(.io, "The archive \(path) cannot be put in place: \(reason)", path: path)
+        }
+        return purges
+    }
+
+    /// Carries out in a copy what was purged from the archive at `path`; nil when that cannot be read.
+    private static func purge(_ copy: String, asIn path: String) async throws(ArchiveError) -> Int? {
+        guard unsafe access(path, F_OK) == 0 else { return 0 }
+        guard let old = try? await Archive.open(reading: path) else { return nil }
+        let records = try? await old.purges()
+        await old.close()
+        guard let records else { return nil }
+        if records.isEmpty { return 0 }
+        let restored = try await Archive.open(path: copy, log: .silent)
+        do throws(ArchiveError) {
+            let count = try await restored.carryOut(records)
+            await restored.close()
+            return count
+        } catch {
+            await restored.close()
+            throw error
         }
     }
 

@@ -70,12 +70,15 @@ extension Connection {
         }
         if let top = request.top { last = min(last, top) }
         let statement = try self.statement(
-            // The index alone decides the order of the loops: it answers in the order of its documents.
+            // The index alone decides the order of the loops: it answers in the order of its documents. What came in parts
+            // was found while the session lived, and is found while it is handed over.
             """
             SELECT search.rowid, m.handover, m.seq, sojourn_counts(search)
             FROM search CROSS JOIN messages m ON m.doc = search.rowid
                 CROSS JOIN sessions s ON s.handover = m.handover
-            WHERE search MATCH ?1 AND search.rowid BETWEEN ?2 AND ?3 AND s.state IN ('committed', 'live')
+            WHERE search MATCH ?1 AND search.rowid BETWEEN ?2 AND ?3 AND (s.state IN ('committed', 'live')
+                    OR (s.state = 'prepared' AND s.chain IS NULL AND NOT EXISTS (
+                        SELECT 1 FROM sessions c WHERE c.id = s.id AND c.state = 'committed')))
                 AND (?4 IS NULL OR s.agent = ?4) AND (?5 IS NULL OR s.user = ?5)
             ORDER BY search.rowid DESC LIMIT ?6
             """)
@@ -131,7 +134,7 @@ extension Connection {
         var hits: [SearchHit] = []
         let details = try self.statement(
             """
-            SELECT s.id, e.at, e.type, s.agent, s.user, s.state = 'live'
+            SELECT s.id, e.at, e.type, s.agent, s.user, s.state <> 'committed'
             FROM events e JOIN sessions s ON s.handover = e.handover WHERE e.handover = ? AND e.seq = ?
             """)
         for (place, candidate) in candidates.enumerated() {

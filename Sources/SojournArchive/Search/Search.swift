@@ -73,7 +73,7 @@ public struct SearchHit: Sendable, Hashable {
     public let agent: String
     /// The user of the session.
     public let user: String
-    /// Whether the session lives.
+    /// Whether the session lives, or is just being handed over: whether it is not archived yet.
     public let isLive: Bool
     /// The part of its text that matches best, with marks around what matches.
     public let snippet: String

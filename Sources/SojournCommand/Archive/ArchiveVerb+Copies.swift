@@ -23,16 +23,27 @@ extension ArchiveVerb {
         name: "restore", summary: "puts a backup in the place of the archive; the node must be stopped",
         words: "<backup>", wordCount: 1...1,
         details:
-            "What was there is kept as <archive>.before-restore. Sessions archived after the backup are only there."
+            """
+            What was there is kept as <archive>.before-restore. Sessions archived after the backup are only there. What was
+            purged after the backup is purged from the copy too; what that archive does not know the node carries out before it
+            serves.
+            """
     ) { arguments in
         let progress = Progress("copying")
         let (backup, path) = (arguments.words[0], arguments.archivePath)
         let isReplaced = unsafe access(path, F_OK) == 0
-        try await Archive.restore(backup, to: path) { done, total in
+        let purges = try await Archive.restore(backup, to: path) { done, total in
             progress.tell { "\(Shown.bytes(done)) of \(Shown.bytes(total))" }
         }
         progress.end()
         Console.say("\(path) is what \(backup) is" + (isReplaced ? "; what it was is \(path).before-restore" : ""))
+        switch purges {
+        case nil:
+            Console.complain(
+                "what had been purged from \(path) cannot be read; the node carries out what Redis knows of it")
+        case 0?: break
+        case let count?: Console.say("what was purged since was purged from it again (\(count) purges)")
+        }
         return 0
     }
 

@@ -9,7 +9,7 @@ extension ArchiveVerb {
         details: """
             <file> may be - for standard input. A session is taken in whole or not at all, and its hash must be the one it
             was exported with. Sessions that are there already are passed over, so an import that was interrupted is simply
-            begun again. Creates the archive if there is none.
+            begun again; what was purged from this archive stays away. Creates the archive if there is none.
             """
     ) { arguments in
         let path = arguments.words[0]
@@ -42,7 +42,7 @@ extension ArchiveVerb {
             try await importer.take(Array(buffer.prefix(count)))
             progress.tell {
                 let share = total > 0 ? " of \(Shown.bytes(total)) (\(done * 100 / total) %)" : ""
-                return "\(Shown.bytes(done))\(share), \(importer.taken + importer.present) sessions"
+                return "\(Shown.bytes(done))\(share), \(importer.taken + importer.present + importer.purged) sessions"
             }
             for refused in importer.refused[told...] {
                 Console.complain("session \(refused.id) (up to line \(refused.line)) was not taken: \(refused.reason)")
@@ -58,7 +58,7 @@ extension ArchiveVerb {
         progress.end()
         Console.complain(
             "imported \(importer.taken) sessions; \(importer.present) were there already, "
-                + "\(importer.refused.count) were refused")
+                + "\(importer.purged) are purged and stay away, \(importer.refused.count) were refused")
         return importer.refused.isEmpty ? 0 : 1
     }
 }

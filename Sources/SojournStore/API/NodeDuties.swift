@@ -39,10 +39,11 @@ package final class NodeDuties {
 
     func start() async {
         if let archivist {
+            // Before anybody can ask this archive.
+            await self.purger?.start()
             self.archivists?.start()
             self.archiving?.start()
             self.shard.desk?.start()
-            self.purger?.start()
             await archivist.start()
             self.sweeper.onClaimed = { [weak archivist] in archivist?.take($0) }
         }

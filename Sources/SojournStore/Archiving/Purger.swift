@@ -25,9 +25,11 @@ final class Purger {
         self.archive = archive
     }
 
-    /// Enters the archive among those of the keyspace, and begins to look.
-    func start() {
+    /// Takes what was purged while this archive was away, or what a restored copy has of it, out of what is served; then
+    /// enters the archive among those of the keyspace, and begins to look.
+    func start() async {
         self.isRunning = true
+        await self.withdraw()
         // What was said to be done must be done here: the answer comes when everything listed is.
         self.shard.desk?.hire("purge") { [weak self] _ throws(StoreError) in
             await self?.catchUp()
@@ -45,6 +47,22 @@ final class Purger {
     func stop() async {
         self.isRunning = false
         while self.isWorking { await self.shard.loop.sleep(milliseconds: 5) }
+    }
+
+    /// Has nothing served that is listed; to take it out of the files as well may last, and can be done beside serving.
+    private func withdraw() async {
+        do {
+            var position = try await self.archive.purgePosition()
+            while let purges = await self.listed(after: position), let last = purges.last {
+                for purge in purges { try await self.archive.withdraw(purge) }
+                position = last.number
+            }
+        } catch {
+            self.shard.log(
+                .error, "a purge could not be carried out; it is tried again",
+                ["archive.path": self.archive.path, "error": "\(error)"])
+            self.isTold = true
+        }
     }
 
     /// Carries out what is listed.

@@ -11,7 +11,7 @@ package struct FoundMessages: Sendable {
     package var isCut: Bool
     /// What the following pages begin at.
     package var top: Int64
-    /// Archivists that did not answer; their hits are missing.
+    /// Archivists that are away or did not answer; their hits are missing.
     package var silent: [String]
 }
 
@@ -41,12 +41,18 @@ extension StoreShard {
     /// - Throws: `ARCHIVE_UNAVAILABLE` when no archivist is there, or none of them answers.
     package func search(_ request: SearchRequest) async throws(StoreError) -> FoundMessages {
         let answers = try await self.archives.askAll(Self.searchKind, request.wire)
+        var answered = false
         var found = FoundMessages(hits: [], hasMore: false, isCut: false, top: 0, silent: [])
-        var failure = StoreError(.archiveUnavailable, "No archivist is there to be searched", retryAfter: 5)
+        let asked = Set(answers.map(\.archivist))
+        found.silent = try await self.knownArchives().filter { !asked.contains($0) }
+        var failure = StoreError(
+            .archiveUnavailable, "No archivist is there to be searched",
+            details: ["away": .array(found.silent.map(JSON.string))], retryAfter: 5)
         for (archivist, answer) in answers {
             switch answer {
             case .success(let json):
                 guard let page = SearchPage(wire: json) else { throw self.malformed(Self.searchKind) }
+                answered = true
                 found.hits += page.hits.map { ($0, archivist) }
                 found.hasMore = found.hasMore || page.hasMore
                 found.isCut = found.isCut || page.isCut
@@ -56,7 +62,8 @@ extension StoreShard {
                 failure = error
             }
         }
-        if found.silent.count == answers.count { throw failure }
+        guard answered else { throw failure }
+        found.silent.sort()
         let isRanked = request.order == .rank
         found.hits.sort { $0.hit.position(on: $0.archivist, isRanked) > $1.hit.position(on: $1.archivist, isRanked) }
         // While a session changes hands, two archivists may have it.
