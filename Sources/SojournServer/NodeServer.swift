@@ -10,7 +10,7 @@ final class NodeServer {
     let configuration: ServerConfiguration
     let log: Log
     let deltas: DeltaBatcher
-    let openings = OpeningGate()
+    let openings: OpeningGate
     private(set) lazy var beats = BeatWheel(loop: self.loop, interval: self.configuration.streamHeartbeat)
     private let keys: APIKeys
     private let startedAt = EventLoop.now
@@ -36,6 +36,7 @@ final class NodeServer {
         self.loop = loop
         self.shard = shard
         self.deltas = DeltaBatcher(shard: shard)
+        self.openings = OpeningGate(loop: loop)
         self.configuration = configuration
         self.log = log
         self.keys = APIKeys(configuration.apiKeys)

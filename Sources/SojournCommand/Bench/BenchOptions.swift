@@ -19,6 +19,7 @@ struct BenchOptions: Sendable {
     var due: Int?
     var payload = 256
     var batch = 16
+    var opening = 20
     var json: String?
     var isQuiet = false
     /// Settings passed on to the private node.
@@ -78,6 +79,7 @@ struct BenchOptions: Sendable {
         case "due": self.due = try number()
         case "payload": self.payload = try number()
         case "batch": self.batch = try number()
+        case "opening": self.opening = try number()
         case "json": self.json = value
         default: throw Wrong(description: "there is no option --\(name)")
         }
@@ -94,7 +96,7 @@ struct BenchOptions: Sendable {
 
     static var help: String {
         let names = Scenarios.all.map { scenario in
-            "  " + scenario.name + String(repeating: " ", count: max(1, 16 - scenario.name.utf8.count))
+            "  " + scenario.name + String(repeating: " ", count: max(1, 26 - scenario.name.utf8.count))
                 + scenario.summary
         }
         return """
@@ -123,6 +125,7 @@ struct BenchOptions: Sendable {
               --due NUMBER         sessions that expire in the storm (30000), or end in archive (10000)
               --payload NUMBER     bytes of a message's content (256)
               --batch NUMBER       sessions of one batch heartbeat (16)
+              --opening NUMBER     clients of memory that are opened at a time (20)
               --json FILE          append one line of JSON a run; - is standard output, then without the table
               --quiet              no progress line
             """

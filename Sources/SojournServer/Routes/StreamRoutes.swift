@@ -37,7 +37,7 @@ extension NodeServer {
         }
     }
 
-    /// Opens a stream, which leaves the gate by itself.
+    /// Opens a stream, whose reader leaves the gate by itself.
     ///
     /// - Returns: false when there is nobody to read it.
     private func open(_ context: RouteContext, _ session: Session) throws(StoreError) -> Bool {

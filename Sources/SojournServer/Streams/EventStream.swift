@@ -15,8 +15,6 @@ final class EventStream: ReaderOutlet {
     private var reader: SessionReader?
     /// Its slot in the wheel of heartbeats.
     private var slot: Int?
-    /// Whether it holds a place in the gate.
-    private var isOpening = true
     private var isOver = false
 
     static let headers: HTTPHeaders = [
@@ -54,13 +52,6 @@ final class EventStream: ReaderOutlet {
 
     func write(_ event: LiveEvent) { self.stream.write(EventFrame.bytes(of: event, dialect: self.dialect)) }
 
-    /// Whoever waits to be opened may go on.
-    func readerIsReady() {
-        guard self.isOpening else { return }
-        self.isOpening = false
-        self.server.openings.leave()
-    }
-
     func readerEnded(_ reader: SessionReader, isOutrun: Bool) {
         self.over()
         // Whoever was outrun may resume with its cursor, and is told then what is missing.
@@ -81,7 +72,6 @@ final class EventStream: ReaderOutlet {
     private func over() {
         guard !self.isOver else { return }
         self.isOver = true
-        self.readerIsReady()
         if let slot = self.slot { self.server.beats.remove(self, from: slot) }
         self.reader?.stop()
         self.server.forget(self)
@@ -90,8 +80,6 @@ final class EventStream: ReaderOutlet {
     /// Says that the stream is alive, and looks whether its client is.
     func beat() {
         guard !self.isOver else { return }
-        // Redis may not answer; that holds nobody else up.
-        self.readerIsReady()
         if self.stream.pendingBytes > 0,
             self.stream.millisecondsSinceProgress > self.server.configuration.outboxStall
         {

@@ -31,18 +31,12 @@ protocol ReaderOutlet: AnyObject {
     func write(_ event: LiveEvent)
     /// The reader has written its last event, or could not keep up with the log.
     func readerEnded(_ reader: SessionReader, isOutrun: Bool)
-    /// A reader has caught up for the first time.
-    func readerIsReady()
-}
-
-extension ReaderOutlet {
-    func readerIsReady() {}
 }
 
 /// One client's reading of one session, whatever carries it. Loop-confined.
 ///
 /// A slow client holds nobody up: when its outbox is full the feed stops giving it events and goes on from the log
-/// when there is room again.
+/// when there is room again. It is made in a place of the server's ``OpeningGate``, and leaves it when it has caught up.
 final class SessionReader: FeedReader {
     let server: NodeServer
     let id: SessionID
@@ -55,6 +49,8 @@ final class SessionReader: FeedReader {
     private var presenceHeld: [LiveEvent]? = []
     private var subscription: Subscription?
     private(set) var isOver = false
+    /// Whether it holds the place in the gate in which it was made.
+    private var isOpening = true
     private var position: Int
     /// Waits for room in the outbox.
     private var waiting: CheckedContinuation<Void, Never>?
@@ -86,7 +82,19 @@ final class SessionReader: FeedReader {
 
     // MARK: Feed
 
-    var isReady: Bool { !self.isOver && self.outlet?.hasRoom == true }
+    var isReady: Bool {
+        if self.isOver { return false }
+        if self.outlet?.hasRoom == true { return true }
+        // What it waits for is its client, which is to hold nobody else up.
+        self.leaveGate()
+        return false
+    }
+
+    private func leaveGate() {
+        guard self.isOpening else { return }
+        self.isOpening = false
+        self.server.openings.leave()
+    }
 
     func take(_ event: LiveEvent) {
         guard !self.isOver else { return }
@@ -100,7 +108,7 @@ final class SessionReader: FeedReader {
 
     func caughtUp(_ cursor: Cursor) {
         self.say(EventType.streamReady, ["cursor": .string(cursor.description)], epoch: cursor.epoch, id: cursor)
-        self.outlet?.readerIsReady()
+        self.leaveGate()
         if self.wantsPresence { self.server.loop.spawn { await self.readPresence() } }
     }
 
@@ -213,6 +221,7 @@ final class SessionReader: FeedReader {
     func stop() {
         guard !self.isOver else { return }
         self.isOver = true
+        self.leaveGate()
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
         if let attachment = self.attachment { self.server.shard.detach(attachment) }
         self.wake()

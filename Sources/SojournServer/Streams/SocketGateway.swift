@@ -106,19 +106,35 @@ final class SocketGateway: ReaderOutlet {
             return
         }
         self.lines[line] = []
-        self.server.loop.spawn {
-            var next: SocketOperation? = operation
-            while let operation = next, !self.isOver {
-                do throws(StoreError) {
-                    try await self.perform(operation)
-                } catch {
-                    self.refuse(operation, error)
-                }
-                self.unanswered -= 1
-                if !self.socket.isReading { self.socket.isReading = true }
-                next = self.lines[line]?.isEmpty == false ? self.lines[line]?.removeFirst() : nil
+        self.begin(operation)
+    }
+
+    private func begin(_ operation: SocketOperation) {
+        guard operation.opensStream else { return self.server.loop.spawn { await self.carryOut(operation) } }
+        self.server.openings.enter { [weak self, weak server = self.server] in
+            server?.loop.spawn {
+                guard let self else { return server?.openings.leave() ?? () }
+                await self.carryOut(operation)
             }
-            self.lines[line] = nil
+        }
+    }
+
+    private func carryOut(_ operation: SocketOperation) async {
+        guard !self.isOver else {
+            if operation.opensStream { self.server.openings.leave() }
+            return
+        }
+        do throws(StoreError) {
+            try await self.perform(operation)
+        } catch {
+            self.refuse(operation, error)
+        }
+        self.unanswered -= 1
+        if !self.socket.isReading { self.socket.isReading = true }
+        if self.lines[operation.line]?.isEmpty == false, let next = self.lines[operation.line]?.removeFirst() {
+            self.begin(next)
+        } else {
+            self.lines[operation.line] = nil
         }
     }
 

@@ -22,6 +22,9 @@ struct SocketOperation {
         self.fields = fields
     }
 
+    /// Whether it reads a session and its log, for which it waits at the gate.
+    var opensStream: Bool { self.name == "subscribe" }
+
     /// Operations of one line are carried out one after the other.
     var line: String { self.fields["sessionId"]?.string?.lowercased() ?? "" }
 
@@ -69,7 +72,10 @@ extension SocketGateway {
         return try self.server.shard.sessionID(text.lowercased())
     }
 
+    /// Holds a place in the gate, which the reader takes over.
     private func subscribe(_ operation: SocketOperation) async throws(StoreError) {
+        var reader: SessionReader?
+        defer { if reader == nil { self.server.openings.leave() } }
         let id = try self.sessionID(operation)
         let most = self.server.configuration.subscriptionsPerSocket
         guard self.readers[id] == nil else {
@@ -99,11 +105,12 @@ extension SocketGateway {
             ])
         // The answer may have found the client gone.
         guard !self.isOver else { return }
-        let reader = SessionReader(
+        let opened = SessionReader(
             server: self.server, session: session, outlet: self,
             wantsPresence: operation.fields["presence"]?.bool ?? false)
-        self.readers[id] = reader
-        reader.start(session, after: cursor)
+        reader = opened
+        self.readers[id] = opened
+        opened.start(session, after: cursor)
     }
 
     private func heartbeat(_ operation: SocketOperation) async throws(StoreError) {

@@ -22,10 +22,13 @@ import SojournLoop
     }
 
     /// Reads over a WebSocket of its own. It answers no ping, so it is closed after a minute or so.
-    convenience init(loop: EventLoop, endpoint: Endpoint, session: String, onOpen: @escaping () -> Void) {
+    convenience init(
+        loop: EventLoop, endpoint: Endpoint, session: String, onOpen: @escaping () -> Void,
+        onStamp: @escaping (_ due: Int) -> Void = { _ in }
+    ) {
         self.init(
             loop: loop, endpoint: endpoint, request: BenchRequest.subscribe(session),
-            ready: "\"type\":\"stream.ready\"", onOpen: onOpen, onStamp: { _ in })
+            ready: "\"type\":\"stream.ready\"", onOpen: onOpen, onStamp: onStamp)
     }
 
     private init(

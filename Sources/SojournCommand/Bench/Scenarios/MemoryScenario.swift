@@ -34,8 +34,7 @@ struct MemoryScenario: Scenario {
         return report
     }
 
-    /// Opens readers, each of a session of its own, some at a time: what the opening itself takes for a moment must not
-    /// pass for what the reader holds.
+    /// Opens readers, each of a session of its own, `--opening` at a time.
     static func open(
         _ ids: [String], in bench: Bench, _ report: inout BenchReport,
         connect: (_ id: String, _ onOpen: @escaping () -> Void) -> EventReader
@@ -43,8 +42,8 @@ struct MemoryScenario: Scenario {
         var (open, readers) = (0, [EventReader]())
         for id in ids {
             readers.append(connect(id) { open += 1 })
-            guard readers.count % 20 == 0 || readers.count == ids.count else { continue }
-            await FanOutScenario.wait(bench, "opening readers", limit: 20_000) { (open, readers.count) }
+            guard readers.count % bench.options.opening == 0 || readers.count == ids.count else { continue }
+            await FanOutScenario.wait(bench, "opening readers", limit: 60_000) { (open, readers.count) }
             guard open == readers.count else {
                 report.fault = "only \(open) of \(ids.count) readers opened"
                 break

@@ -17,8 +17,7 @@ extension Scenario {
 /// All scenarios, in the order in which they run.
 enum Scenarios {
     static let all: [any Scenario] =
-        RequestScenario.all + [
-            FanOutScenario(), StoppedReadersScenario(), MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(),
-            ExpiryScenario(),
+        RequestScenario.all + [FanOutScenario()] + StoppedReadersScenario.all + [
+            MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(), ExpiryScenario(),
         ]
 }

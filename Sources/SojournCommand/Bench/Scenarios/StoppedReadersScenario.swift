@@ -3,9 +3,22 @@ import SojournLoop
 
 /// What readers that stopped reading do to the others.
 struct StoppedReadersScenario: Scenario {
-    let name = "stopped-readers"
-    let summary = "messages to one session with --subscribers SSE clients, then with 1 % more that do not read"
+    let name: String
+    let summary: String
     let isLong = true
+    private let isWebSocket: Bool
+
+    static let all =
+        [StoppedReadersScenario("stopped-readers", isWebSocket: false)]
+        + [StoppedReadersScenario("stopped-readers-websocket", isWebSocket: true)]
+
+    private init(_ name: String, isWebSocket: Bool) {
+        let clients = isWebSocket ? "WebSocket" : "SSE"
+        self.name = name
+        self.summary =
+            "messages to one session with --subscribers \(clients) clients, then with 1 % more that do not read"
+        self.isWebSocket = isWebSocket
+    }
 
     func run(_ bench: Bench) async throws -> BenchReport {
         var report = BenchReport(self.name)
@@ -17,7 +30,7 @@ struct StoppedReadersScenario: Scenario {
         for round in 0..<3 {
             if round == 2 {
                 for _ in 0..<max(1, bench.options.subscribers / 100) {
-                    if let descriptor = Self.stoppedReader(bench.endpoint, of: ids[0]) { stopped.append(descriptor) }
+                    if let descriptor = self.stoppedReader(bench.endpoint, of: ids[0]) { stopped.append(descriptor) }
                 }
             }
             let (seen, lost) = try await self.deliver(bench, ids[0])
@@ -36,14 +49,17 @@ struct StoppedReadersScenario: Scenario {
 
     private func deliver(_ bench: Bench, _ id: String) async throws -> (LatencyHistogram, lost: Int) {
         var (open, deliveries, latencies) = (0, 0, LatencyHistogram())
+        let onOpen = { open += 1 }
+        let onStamp = { (due: Int) in
+            deliveries += 1
+            latencies.record(OpenLoop.now() - due)
+        }
         let readers = (0..<bench.options.subscribers).map { _ in
-            EventReader(
-                loop: bench.loop, endpoint: bench.endpoint, path: "\(BenchRequest.base)/\(id)/stream",
-                onOpen: { open += 1 },
-                onStamp: { due in
-                    deliveries += 1
-                    latencies.record(OpenLoop.now() - due)
-                })
+            self.isWebSocket
+                ? EventReader(loop: bench.loop, endpoint: bench.endpoint, session: id, onOpen: onOpen, onStamp: onStamp)
+                : EventReader(
+                    loop: bench.loop, endpoint: bench.endpoint, path: "\(BenchRequest.base)/\(id)/stream",
+                    onOpen: onOpen, onStamp: onStamp)
         }
         defer { for reader in readers { reader.close() } }
         await FanOutScenario.wait(bench, "opening streams", limit: 60_000) { (open, readers.count) }
@@ -59,8 +75,8 @@ struct StoppedReadersScenario: Scenario {
         return (latencies, expected - deliveries)
     }
 
-    /// A client that asks for a stream and never reads it.
-    private static func stoppedReader(_ endpoint: Endpoint, of id: String) -> CInt? {
+    /// A client that asks for events and never reads them.
+    private func stoppedReader(_ endpoint: Endpoint, of id: String) -> CInt? {
         guard case .tcp(_, let port) = endpoint else { return nil }
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var size: CInt = 4096
@@ -74,7 +90,8 @@ struct StoppedReadersScenario: Scenario {
                 unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        let request = BenchRequest.get("\(BenchRequest.base)/\(id)/stream")
+        let request =
+            self.isWebSocket ? BenchRequest.subscribe(id) : BenchRequest.get("\(BenchRequest.base)/\(id)/stream")
         guard code == 0, unsafe send(descriptor, request, request.count, CInt(MSG_NOSIGNAL)) == request.count else {
             close(descriptor)
             return nil
