@@ -53,7 +53,7 @@ let package = Package(
         library(
             "SojournStore",
             ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
-        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore"]),
+        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore", "COpenSSL"]),
         .executableTarget(
             name: "SojournCommand",
             dependencies: [
@@ -80,6 +80,6 @@ let package = Package(
                 "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
                 "SojournArchive", "SojournTesting",
             ]),
-        tests("SojournCommandTests", ["SojournCommand", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
+        tests("SojournCommandTests", ["SojournCommand", "SojournServer", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )

@@ -12,6 +12,7 @@ struct Main {
         switch arguments.first {
         case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
         case "agent": return await AgentCommand.run(arguments: rest, environment: environment)
+        case "key": return KeyCommand.run(arguments: rest)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
             Console.say("sojourn \(version)")
@@ -27,7 +28,7 @@ struct Main {
             Console.complain(self.help)
             return 64
         case let word?:
-            let hint = Nearest.hint(word, among: ["serve", "agent", "bench", "help", "version"], prefix: "")
+            let hint = Nearest.hint(word, among: ["serve", "agent", "key", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -41,6 +42,7 @@ struct Main {
           serve      runs a node; sojourn serve --help lists its settings
           agent      runs a demonstration worker; sojourn agent --help says how
           bench      loads a node and measures what its operations cost; sojourn bench --help
+          key        makes an API key: sojourn key NAME ROLE
           version    prints the version
           help       prints this
         """

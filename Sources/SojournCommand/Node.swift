@@ -58,7 +58,12 @@ struct Node {
             var serving = ServerConfiguration()
             serving.host = settings.host
             serving.port = settings.port
-            serving.apiKeys = settings.apiKeys
+            serving.accessKeys = try KeySettings.keys(settings)
+            // The demonstration worker comes in by the front door, so it needs a key where others do.
+            let echoSecret = AccessKey.newSecret()
+            if settings.echoAgent != nil, !serving.accessKeys.isEmpty {
+                serving.accessKeys.append(AccessKey(name: "echo", role: .worker, secret: echoSecret))
+            }
             serving.testClock = settings.testClock
             serving.drainLimit = Int(settings.drain)
             do {
@@ -66,7 +71,7 @@ struct Node {
                 let server = try await Server.start(configuration: serving, store: store, log: log)
                 return Node(
                     name: name, port: server.port, loops: loops, store: store, archive: archive, server: server,
-                    echo: Self.echo(settings, port: server.port, log: log))
+                    echo: Self.echo(settings, key: echoSecret, port: server.port, log: log))
             } catch {
                 await store.shutdown()
                 throw error
@@ -79,14 +84,14 @@ struct Node {
 
     /// Starts the demonstration worker, which talks to this node like any other.
     private static func echo(
-        _ settings: ServeSettings, port: Int, log: Log
+        _ settings: ServeSettings, key: String, port: Int, log: Log
     ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
         let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
         let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
         let worker = Confined(
-            EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)
+            EchoWorker(loop: loop, address: address, key: key, agent: agent, log: log), to: loop)
         loop.execute { loop.spawn { await worker.value.run() } }
         return (loop, worker)
     }

@@ -10,7 +10,7 @@ final class NodeServer {
     let configuration: ServerConfiguration
     let log: Log
     let deltas: DeltaBatcher
-    private let keys: APIKeys
+    private(set) var gate: Gate
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
@@ -30,7 +30,7 @@ final class NodeServer {
         self.deltas = DeltaBatcher(shard: shard)
         self.configuration = configuration
         self.log = log
-        self.keys = APIKeys(configuration.apiKeys)
+        self.gate = Gate(keys: configuration.accessKeys, secrets: configuration.apiKeys)
     }
 
     /// Listens and returns the port.
@@ -57,13 +57,18 @@ final class NodeServer {
 
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
-        if segments.first == "api", !self.keys.admits(exchange) {
-            exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
-            return
+        let match = self.router.match(exchange.method, segments)
+        var caller = Caller.anyone
+        if segments.first == "api", !match.isOpen {
+            guard let known = self.gate.caller(of: exchange) else {
+                exchange.respond(status: 401, headers: Answer.jsonHeaders, body: Gate.refusal.bytes)
+                return
+            }
+            caller = known
         }
-        switch self.router.match(exchange.method, segments) {
+        switch match {
         case .route(let route, let captures):
-            let context = RouteContext(exchange: exchange, captures: captures)
+            let context = RouteContext(exchange: exchange, captures: captures, caller: caller)
             self.loop.spawn { await self.run(route, context) }
         case .otherMethods(let methods):
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
@@ -79,6 +84,7 @@ final class NodeServer {
     private func run(_ route: Route, _ context: RouteContext) async {
         let exchange = context.exchange
         do throws(StoreError) {
+            try context.caller.require(route.needs)
             switch try await route.handler(context) {
             case .json(let status, let json):
                 exchange.respond(status: status, headers: Answer.jsonHeaders, body: json.bytes)

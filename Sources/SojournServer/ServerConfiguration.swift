@@ -4,7 +4,9 @@ public struct ServerConfiguration: Sendable {
     public var host = "127.0.0.1"
     /// The port; 0 takes a free one.
     public var port = 3000
-    /// The keys that open `/api`; none leaves it open.
+    /// The keys that open `/api`, each for its role. Without any, here or in ``apiKeys``, it is open.
+    public var accessKeys: [AccessKey] = []
+    /// Secrets that open all of `/api`, without a name or role.
     public var apiKeys: [String] = []
     /// Whether `POST /test/clock` exists.
     public var testClock = false

@@ -22,12 +22,13 @@ extension ServeSettings {
         },
         Setting(
             name: "api-keys", aliases: ["ELIZA_SERVER_AUTH_TOKEN"], placeholder: "KEY,…", standard: "none",
-            help: "keys of which every request needs one", shown: { _ in "(not shown)" },
-            apply: { settings, text in
-                let keys = text.split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
-                guard !keys.isEmpty else { throw Rule("one or more keys with commas between them") }
-                settings.apiKeys = keys
-            }),
+            help: "keys of which every request needs one: NAME:ROLE:SECRET, or a secret that opens everything",
+            shown: { _ in "(not shown)" },
+            apply: { $0.apiKeys = try KeySettings.keys($1) }),
+        Setting(
+            name: "api-key-file", placeholder: "FILE", standard: "none",
+            help: "a file of such keys, with the digests of their secrets; sojourn key makes its lines"
+        ) { $0.apiKeyFile = try Rule.path($1) },
         Setting(
             name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
             help: "how many event loops, each with its own thread and Redis connections"

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournServer
 
 /// Everything that `sojourn serve` can be told, as typed values. Durations are milliseconds.
 struct ServeSettings: Sendable {
@@ -19,7 +20,9 @@ struct ServeSettings: Sendable {
     /// How many event loops run.
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.
-    var apiKeys: [String] = []
+    var apiKeys: [AccessKey] = []
+    /// The file with more of them.
+    var apiKeyFile: String?
     /// The least urgent events that are logged.
     var logLevel = LogLevel.info
     /// How log lines look.

@@ -29,6 +29,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
         /// The request is wrong; repeating it changes nothing.
         public static let validation = Code(name: "VALIDATION_ERROR", status: 400)
+        /// The caller is known, but may not do this.
+        public static let forbidden = Code(name: "FORBIDDEN", status: 403)
         /// There is no such session, or it is not the caller's.
         public static let sessionNotFound = Code(name: "SESSION_NOT_FOUND", status: 404)
         /// There is no such agent.

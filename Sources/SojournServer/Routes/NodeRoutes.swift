@@ -6,7 +6,8 @@ import SojournStore
 extension NodeServer {
     var nodeRoutes: [Route] {
         var routes = [
-            Route(.get, Self.base + "/health") { [unowned self] _ throws(StoreError) in await self.health() },
+            Route(.get, Self.base + "/health", needs: []) { [unowned self] _ throws(StoreError) in await self.health()
+            },
             Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
                 try await self.stream(context)
             },

@@ -9,7 +9,9 @@ extension NodeServer {
     var sessionRoutes: [Route] {
         [
             Route(.post, Self.base) { [unowned self] context throws(StoreError) in try await self.create(context) },
-            Route(.get, Self.base) { [unowned self] context throws(StoreError) in try await self.list(context) },
+            Route(.get, Self.base, needs: .admin) { [unowned self] context throws(StoreError) in
+                try await self.list(context)
+            },
             Route(.get, Self.base + "/:id") { [unowned self] context throws(StoreError) in try await self.read(context)
             },
             Route(.delete, Self.base + "/:id") { [unowned self] context throws(StoreError) in

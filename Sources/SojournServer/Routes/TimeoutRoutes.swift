@@ -14,7 +14,7 @@ extension NodeServer {
                 let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
                 return .json(200, .object(SessionBody.info(session)))
             },
-            Route(.post, Self.base + "/:id/heartbeat") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.base + "/:id/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let id = try self.shard.sessionID(context.captures[0])
                 let (session, extended) = try await self.shard.heartbeat(id)
@@ -25,7 +25,7 @@ extension NodeServer {
             Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
                 try await self.patch(context)
             },
-            Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.base + "/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
                 try await self.heartbeats(context)
             },
         ]

@@ -6,6 +6,8 @@ struct RouteContext {
     let exchange: HTTPExchange
     /// The parts of the path that the route's pattern leaves open, in order, lower case.
     let captures: [String]
+    /// Who asks, and what it may do.
+    var caller = Caller.anyone
 
     /// The last value of a query parameter; nil when it is absent.
     func query(_ name: String) -> String? { self.exchange.queryItems.last { $0.name == name }?.value }
@@ -35,11 +37,19 @@ struct Route {
     let method: HTTPMethod
     /// The path's parts; one that begins with ":" matches anything.
     let pattern: [String]
+    /// What its caller must be allowed to do; more is for the handler to ask.
+    let needs: Rights
+    /// Whether it answers without a key, also below `/api`.
+    let isOpen: Bool
     let handler: (RouteContext) async throws(StoreError) -> Answer
 
+    /// - Parameter needs: to read for GET, and to write for all else, unless it is given.
     init(
-        _ method: HTTPMethod, _ path: String, _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
+        _ method: HTTPMethod, _ path: String, needs: Rights? = nil, isOpen: Bool = false,
+        _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
+        self.needs = needs ?? (method == .get ? .read : .write)
+        self.isOpen = isOpen
         self.method = method
         self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
@@ -74,6 +84,12 @@ struct Router {
         /// The path exists, for other methods.
         case otherMethods([HTTPMethod])
         case nothing
+
+        /// Whether nobody is asked for a key.
+        var isOpen: Bool {
+            if case .route(let route, _) = self { return route.isOpen }
+            return false
+        }
     }
 
     func match(_ method: HTTPMethod, _ parts: [String]) -> Match {
