@@ -46,7 +46,7 @@ let package = Package(
         .target(name: "CSojournSystem"),
 
         library("SojournCore", []),
-        library("SojournLoop", ["CEvent"]),
+        library("SojournLoop", ["CEvent", "COpenSSL"]),
         library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite"]),
         library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
         library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),

@@ -44,6 +44,9 @@ static const unsigned char lua_fire[] = {
 static const unsigned char lua_lease[] = {
 #embed "../../lua/lease.lua"
 };
+static const unsigned char lua_limit[] = {
+#embed "../../lua/limit.lua"
+};
 static const unsigned char lua_list[] = {
 #embed "../../lua/list.lua"
 };
@@ -177,6 +180,7 @@ static const csojourn_lua_file files[] = {
     { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
     { "lease", lua_lease, sizeof lua_lease },
+    { "limit", lua_limit, sizeof lua_limit },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
     { "page", lua_page, sizeof lua_page },

@@ -59,6 +59,15 @@ struct Node {
             serving.host = settings.host
             serving.port = settings.port
             serving.accessKeys = try KeySettings.keys(settings)
+            serving.tokenKeys = try TokenKeySettings.keys(settings)
+            serving.tokenAudience = settings.tokenAudience
+            serving.rateRules = settings.rateRules
+            serving.sessionsPerUser = settings.sessionsPerUser
+            serving.streams = settings.streams
+            serving.streamsPerAddress = settings.streamsPerAddress
+            serving.connections = settings.connections
+            serving.bodyBytes = settings.bodyBytes
+            serving.trustedProxies = settings.trustedProxies
             // The demonstration worker comes in by the front door, so it needs a key where others do.
             let echoSecret = AccessKey.newSecret()
             if settings.echoAgent != nil, !serving.accessKeys.isEmpty {

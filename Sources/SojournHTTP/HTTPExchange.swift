@@ -6,6 +6,7 @@
 public final class HTTPExchange {
     private let carrier: any HTTPCarrier
     private var answered = false
+    private var extra: HTTPHeaders = []
     private lazy var parsedTarget = RequestTarget(self.carrier.target)
 
     init(carrier: any HTTPCarrier) { self.carrier = carrier }
@@ -66,7 +67,7 @@ public final class HTTPExchange {
     /// An exchange is answered once: a second answer is a programming error and stops the process.
     public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
         self.claimAnswer()
-        self.carrier.answer(status: status, headers: headers, body: body)
+        self.carrier.answer(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra, body: body)
     }
 
     /// Sends the head of an answer whose body follows piece by piece; it is the exchange's one answer, under the
@@ -75,9 +76,12 @@ public final class HTTPExchange {
     /// used for another request afterwards.
     public func startStream(status: Int, headers: HTTPHeaders) -> HTTPStream {
         self.claimAnswer()
-        self.carrier.startStream(status: status, headers: headers)
+        self.carrier.startStream(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra)
         return HTTPStream(carrier: self.carrier)
     }
+
+    /// Adds fields to the answer, whoever gives it and whichever it is.
+    public func addToAnswer(_ headers: HTTPHeaders) { self.extra += headers }
 
     private func claimAnswer() {
         precondition(!self.answered, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")

@@ -11,6 +11,9 @@ final class NodeServer {
     let log: Log
     let deltas: DeltaBatcher
     private(set) var gate: Gate
+    let addresses: ClientAddress
+    /// The live streams of the whole node; set by the server.
+    var census: StreamCensus
     private let startedAt = EventLoop.now
     private var router = Router([])
     private var http: HTTPServer?
@@ -28,9 +31,11 @@ final class NodeServer {
         self.loop = loop
         self.shard = shard
         self.deltas = DeltaBatcher(shard: shard)
+        self.census = StreamCensus(most: configuration.streams, mostByAddress: configuration.streamsPerAddress)
         self.configuration = configuration
         self.log = log
-        self.gate = Gate(keys: configuration.accessKeys, secrets: configuration.apiKeys)
+        self.gate = Gate(configuration)
+        self.addresses = ClientAddress(proxies: configuration.trustedProxies)
     }
 
     /// Listens and returns the port.
@@ -38,7 +43,7 @@ final class NodeServer {
         self.router = Router(
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
                 + self.turnRoutes
-                + self.workerRoutes + self.agentRoutes)
+                + self.workerRoutes + self.agentRoutes + self.tokenRoutes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -59,11 +64,10 @@ final class NodeServer {
         let (path, segments) = (exchange.path, exchange.pathSegments)
         let match = self.router.match(exchange.method, segments)
         var caller = Caller.anyone
-        if segments.first == "api", !match.isOpen {
-            guard let known = self.gate.caller(of: exchange) else {
-                exchange.respond(status: 401, headers: Answer.jsonHeaders, body: Gate.refusal.bytes)
-                return
-            }
+        if segments.first == "api", match.route?.isOpen != true {
+            let now = self.shard.now
+            guard let known = self.gate.caller(of: exchange, withQuery: match.route?.takesQueryToken == true, at: now)
+            else { return self.turnAway(exchange) }
             caller = known
         }
         switch match {
@@ -84,7 +88,8 @@ final class NodeServer {
     private func run(_ route: Route, _ context: RouteContext) async {
         let exchange = context.exchange
         do throws(StoreError) {
-            try context.caller.require(route.needs)
+            try await self.confine(context, to: route)
+            try await self.limit(context, route)
             switch try await route.handler(context) {
             case .json(let status, let json):
                 exchange.respond(status: status, headers: Answer.jsonHeaders, body: json.bytes)
@@ -97,7 +102,7 @@ final class NodeServer {
         }
     }
 
-    private func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
+    func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
         exchange.respond(
             status: error.code.status, headers: ErrorBody.headers(for: error) + headers,
             body: ErrorBody.json(error, at: self.shard.now).bytes)

@@ -8,6 +8,20 @@ public struct ServerConfiguration: Sendable {
     public var accessKeys: [AccessKey] = []
     /// Secrets that open all of `/api`, without a name or role.
     public var apiKeys: [String] = []
+    /// The keys of session tokens: the first that can signs, all check.
+    public var tokenKeys: [TokenKey] = []
+    /// Whom session tokens are for, their `aud`.
+    public var tokenAudience = "sojourn"
+    /// How often something may be asked.
+    public var rateRules = RateRules()
+    /// How many live sessions a user may have; nil is any number. Creates at the same moment may go one beyond.
+    public var sessionsPerUser: Int?
+    /// The most live streams of this node.
+    public var streams = 100_000
+    /// The most live streams of one client address on this node.
+    public var streamsPerAddress = 10_000
+    /// Proxies that are believed when they say whom they speak for.
+    public var trustedProxies: [AddressRange] = []
     /// Whether `POST /test/clock` exists.
     public var testClock = false
     /// How long a message with transport `http` or `sse` waits for its answer.

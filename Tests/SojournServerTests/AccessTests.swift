@@ -84,7 +84,7 @@ import Testing
         let rows: [(method: String, target: String, body: String?, statuses: [Int])] = [
             ("GET", TestNode.base, nil, [200, 403, 403, 403]),
             ("GET", agents, nil, [200, 403, 403, 403]),
-            ("DELETE", agents + "/\(TestNode.agent)", nil, [200, 403, 403, 403]),
+            ("DELETE", agents + "/\(TestNode.agent)", nil, [404, 403, 403, 403]),
             ("POST", TestNode.base, create, [201, 201, 403, 403]),
             ("POST", TestNode.base + "/\(id)/messages", #"{"content":"hi"}"#, [201, 201, 403, 403]),
             ("POST", TestNode.base + "/\(id)/renew", nil, [200, 200, 403, 403]),

@@ -3,7 +3,7 @@ import SojournCore
 extension ServeSettings {
     /// Every setting there is, in the order of the help.
     static let table: [Setting] =
-        network + storage + operation + timeoutTable
+        network + trust + storage + operation + timeoutTable
 
     private static let network: [Setting] = [
         Setting(
@@ -20,15 +20,6 @@ extension ServeSettings {
         ) {
             $0.port = try Rule.integer($1, 0...65_535)
         },
-        Setting(
-            name: "api-keys", aliases: ["ELIZA_SERVER_AUTH_TOKEN"], placeholder: "KEY,…", standard: "none",
-            help: "keys of which every request needs one: NAME:ROLE:SECRET, or a secret that opens everything",
-            shown: { _ in "(not shown)" },
-            apply: { $0.apiKeys = try KeySettings.keys($1) }),
-        Setting(
-            name: "api-key-file", placeholder: "FILE", standard: "none",
-            help: "a file of such keys, with the digests of their secrets; sojourn key makes its lines"
-        ) { $0.apiKeyFile = try Rule.path($1) },
         Setting(
             name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
             help: "how many event loops, each with its own thread and Redis connections"

@@ -23,6 +23,26 @@ struct ServeSettings: Sendable {
     var apiKeys: [AccessKey] = []
     /// The file with more of them.
     var apiKeyFile: String?
+    /// The keys of session tokens.
+    var tokenKeys: [TokenKey] = []
+    /// The file with more of them.
+    var tokenKeyFile: String?
+    /// Whom session tokens are for.
+    var tokenAudience = "sojourn"
+    /// How often something may be asked.
+    var rateRules = RateRules()
+    /// How many live sessions a user may have; nil is any number.
+    var sessionsPerUser: Int?
+    /// The most live streams of this node.
+    var streams = 100_000
+    /// The most of one client address.
+    var streamsPerAddress = 10_000
+    /// The most connections of one loop.
+    var connections = 10_000
+    /// The largest request body.
+    var bodyBytes = 1 << 20
+    /// Proxies that are believed.
+    var trustedProxies: [AddressRange] = []
     /// The least urgent events that are logged.
     var logLevel = LogLevel.info
     /// How log lines look.

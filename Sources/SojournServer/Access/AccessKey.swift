@@ -42,11 +42,11 @@ public struct AccessKey: Sendable, Hashable {
         Self.scheme + Self.sha256(secret).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    /// A secret of 256 random bits, which nobody can guess from its digest.
-    public static func newSecret() -> String {
+    /// A secret of 256 random bits, which nobody can guess from its digest. The prefix tells people what it is.
+    public static func newSecret(prefix: String = "sjk_") -> String {
         var generator = SystemRandomNumberGenerator()
         let bytes = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
-        return "sjk_" + Base64URL.encode(bytes)
+        return prefix + Base64URL.encode(bytes)
     }
 
     static func sha256(_ text: String) -> [UInt8] {

@@ -15,20 +15,29 @@ struct Caller: Sendable {
     let name: String
     let rights: Rights
     let scope: Scope
-    /// When it stops being valid; nil is never.
-    let expiresAt: Instant?
+    /// The session token that it came with; its time ends.
+    let token: SessionToken?
 
-    private init(name: String, rights: Rights, scope: Scope = .all, expiresAt: Instant? = nil) {
+    private init(name: String, rights: Rights, scope: Scope = .all, token: SessionToken? = nil) {
         self.name = name
         self.rights = rights
         self.scope = scope
-        self.expiresAt = expiresAt
+        self.token = token
     }
 
     /// Whoever calls an interface without keys.
     static let anyone = Caller(name: "anyone", rights: .all)
 
     init(_ key: AccessKey) { self.init(name: "key:" + key.name, rights: key.role.rights) }
+
+    init(_ token: SessionToken) {
+        self.init(
+            name: "token:" + token.id, rights: token.rights,
+            scope: token.sessionID.map(Scope.session) ?? .user(token.userID), token: token)
+    }
+
+    /// Whether it came without a key or token.
+    var isAnyone: Bool { self.token == nil && self.name == Self.anyone.name }
 
     /// - Throws: `FORBIDDEN` when the caller lacks one of the rights.
     func require(_ rights: Rights) throws(StoreError) {

@@ -14,9 +14,11 @@ struct Rights: OptionSet, Sendable, Hashable {
     static let work = Rights(rawValue: 16)
     /// See and change what belongs to nobody in particular: the list, agents, the archive.
     static let admin = Rights(rawValue: 32)
+    /// Give tokens to others.
+    static let grant = Rights(rawValue: 64)
 
     /// Everything.
-    static let all: Rights = [.read, .write, .heartbeat, .presence, .work, .admin]
+    static let all: Rights = [.read, .write, .heartbeat, .presence, .work, .admin, .grant]
     /// What a session token may carry.
     static let grantable: [(name: String, right: Rights)] = [
         ("read", .read), ("write", .write), ("heartbeat", .heartbeat), ("presence", .presence),
@@ -24,7 +26,8 @@ struct Rights: OptionSet, Sendable, Hashable {
 
     /// The names, for people.
     var names: String {
-        (Self.grantable + [("work", .work), ("admin", .admin)]).filter { self.contains($0.right) }.map(\.name)
+        (Self.grantable + [("work", .work), ("admin", .admin), ("grant", .grant)]).filter { self.contains($0.right) }
+            .map(\.name)
             .joined(separator: ", ")
     }
 }

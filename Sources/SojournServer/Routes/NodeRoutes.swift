@@ -8,7 +8,7 @@ extension NodeServer {
         var routes = [
             Route(.get, Self.base + "/health", needs: []) { [unowned self] _ throws(StoreError) in await self.health()
             },
-            Route(.get, Self.base + "/:id/stream") { [unowned self] context throws(StoreError) in
+            Route(.get, Self.base + "/:id/stream", takesQueryToken: true) { [unowned self] context throws(StoreError) in
                 try await self.stream(context)
             },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },

@@ -44,6 +44,9 @@ extension NodeServer {
         request.timeoutSources = sources
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
         request.idempotency = try Idempotency(context, clientKey: nil)
+        if let most = self.configuration.sessionsPerUser, !(try await self.shard.hasRoom(for: request, most: most)) {
+            throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
+        }
         let created = try await self.shard.create(request)
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
     }

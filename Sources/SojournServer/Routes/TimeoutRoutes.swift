@@ -25,7 +25,8 @@ extension NodeServer {
             Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
                 try await self.patch(context)
             },
-            Route(.post, Self.base + "/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
+            Route(.post, Self.base + "/heartbeat", needs: .heartbeat, confinesItself: true) {
+                [unowned self] context throws(StoreError) in
                 try await self.heartbeats(context)
             },
         ]
@@ -45,6 +46,23 @@ extension NodeServer {
         return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
     }
 
+    /// Heartbeats what the caller may; the others get what an unknown session gets.
+    private func heartbeat(_ ids: [String], by caller: Caller) async throws(StoreError) -> [HeartbeatOutcome] {
+        if case .all = caller.scope { return await self.shard.heartbeat(batch: ids) }
+        var admitted: [String] = []
+        for id in ids {
+            do throws(StoreError) {
+                try await self.admit(caller, to: id, for: .heartbeat)
+                admitted.append(id)
+            } catch {
+                // No id of this store, so it is not found.
+                guard error.code == .sessionNotFound else { throw error }
+                admitted.append("")
+            }
+        }
+        return await self.shard.heartbeat(batch: admitted)
+    }
+
     private func heartbeats(_ context: RouteContext) async throws(StoreError) -> Answer {
         guard let sessions = try context.body()?["sessions"]?.array, sessions.count <= Self.batchLimit else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
@@ -59,7 +77,7 @@ extension NodeServer {
         guard !ids.isEmpty else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
-        let outcomes = await self.shard.heartbeat(batch: ids)
+        let outcomes = try await self.heartbeat(ids, by: context.caller)
         let body = zip(ids, outcomes).map { id, outcome -> JSON in
             if let error = outcome.error {
                 return [

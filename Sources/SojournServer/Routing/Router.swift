@@ -41,18 +41,33 @@ struct Route {
     let needs: Rights
     /// Whether it answers without a key, also below `/api`.
     let isOpen: Bool
+    /// Whether a token may come as `?token=`.
+    let takesQueryToken: Bool
+    /// Whether the handler itself keeps a token to its sessions; else a token opens only routes of one session.
+    let confinesItself: Bool
     let handler: (RouteContext) async throws(StoreError) -> Answer
 
     /// - Parameter needs: to read for GET, and to write for all else, unless it is given.
     init(
         _ method: HTTPMethod, _ path: String, needs: Rights? = nil, isOpen: Bool = false,
+        takesQueryToken: Bool = false, confinesItself: Bool = false,
         _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
         self.needs = needs ?? (method == .get ? .read : .write)
         self.isOpen = isOpen
+        self.takesQueryToken = takesQueryToken
+        self.confinesItself = confinesItself
         self.method = method
         self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
+    }
+
+    /// Whether it is about one session, which its first capture names.
+    var isOfSession: Bool { self.pattern.count > 3 && self.pattern[2] == "sessions" && self.pattern[3] == ":id" }
+
+    /// What is counted together with it; a heartbeat is never a write.
+    var kind: RateRules.Kind {
+        self.needs.contains(.heartbeat) ? .heartbeat : self.method == .get ? .read : .write
     }
 
     /// What the open parts of the pattern match, or nil when the path is another one.
@@ -85,10 +100,9 @@ struct Router {
         case otherMethods([HTTPMethod])
         case nothing
 
-        /// Whether nobody is asked for a key.
-        var isOpen: Bool {
-            if case .route(let route, _) = self { return route.isOpen }
-            return false
+        var route: Route? {
+            if case .route(let route, _) = self { return route }
+            return nil
         }
     }
 

@@ -15,6 +15,8 @@ final class EventStream: FeedReader {
     private var subscription: Subscription?
     private var heartbeat: LoopTimer?
     private var isOver = false
+    private let address: String
+    private var expiry: ExpiryWatch?
     private var position: Int
     /// Waits for room in the outbox.
     private var waiting: CheckedContinuation<Void, Never>?
@@ -24,7 +26,14 @@ final class EventStream: FeedReader {
         ("X-Accel-Buffering", "no"),
     ]
 
-    init(server: NodeServer, exchange: HTTPExchange, session: Session, dialect: EventFrame.Dialect, after: Cursor) {
+    /// - Throws: when there are too many streams.
+    init(
+        server: NodeServer, context: RouteContext, session: Session, dialect: EventFrame.Dialect, after: Cursor
+    ) throws(StoreError) {
+        let exchange = context.exchange
+        let address = server.addresses.of(exchange)
+        try server.census.enter(address)
+        self.address = address
         self.server = server
         self.session = session
         self.dialect = dialect
@@ -33,6 +42,7 @@ final class EventStream: FeedReader {
         self.stream.onClosed { [weak self] in self?.over() }
         self.stream.onDrained { [weak self] in self?.drained() }
         self.heartbeat = LoopTimer(loop: server.loop) { [weak self] in self?.beat() }
+        self.expiry = server.watchExpiry(of: context.caller) { [weak self] in self?.end(ExpiryWatch.reason) }
     }
 
     func start(after cursor: Cursor) {
@@ -122,6 +132,8 @@ final class EventStream: FeedReader {
         guard !self.isOver else { return }
         self.isOver = true
         self.heartbeat?.stop()
+        self.expiry = nil
+        self.server.census.leave(self.address)
         if let subscription = self.subscription { self.server.shard.feed.unsubscribe(subscription) }
         self.wake()
         self.server.forget(self)
@@ -187,8 +199,8 @@ extension NodeServer {
             context.exchange.startStream(status: 200, headers: EventStream.headers).end()
             return .taken
         }
-        let stream = EventStream(
-            server: self, exchange: context.exchange, session: session, dialect: dialect, after: cursor)
+        let stream = try EventStream(
+            server: self, context: context, session: session, dialect: dialect, after: cursor)
         self.remember(stream)
         stream.start(after: cursor)
         return .taken

@@ -54,6 +54,10 @@ struct Keyspace: Sendable {
     /// The answer kept under the idempotency key of a create.
     func idempotency(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "i:" + hash }
     private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
+    /// The bucket of a rate limit.
+    func rate(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "rl:" + hash }
+    /// Until when a refreshed session token lasts.
+    func token(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "tk:" + hash }
     /// The channel on which a loop hears itself.
     func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }
 

@@ -32,6 +32,7 @@ struct Scripts: Sendable {
     let enlist: Script
     let ring: Script
     let agents: Script
+    let limit: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -67,6 +68,7 @@ struct Scripts: Sendable {
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
+        self.limit = script("limit", 1)
     }
 
     var all: [Script] {
@@ -75,7 +77,7 @@ struct Scripts: Sendable {
             self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents,
+            self.enlist, self.ring, self.agents, self.limit,
         ]
     }
 }

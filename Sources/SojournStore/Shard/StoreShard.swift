@@ -20,6 +20,8 @@ package final class StoreShard {
     let doorbells: Doorbells
     /// The registered agents.
     package private(set) lazy var agents = AgentBook(shard: self)
+    /// The rate limits as this loop sees them.
+    package private(set) lazy var rates = RateBook(shard: self)
     /// Agents that are known to work by turns.
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
