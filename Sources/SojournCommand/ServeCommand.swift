@@ -65,13 +65,14 @@ enum ServeCommand {
         Console.say(
             """
             sojourn \(version), node \(node.name)
-              listens  http://\(settings.host):\(node.port)
+              listens  \(settings.scheme)://\(settings.host):\(node.port)
               redis    \(redis.shown)\(folder == nil ? "" : " (private, appendfsync \(settings.redisAppendfsync))")
               data     \(folder?.path ?? "none")
               archive  \(archive ?? "none on this node")
             try:
-              curl http://\(settings.host):\(node.port)\(Node.firstLine)
+              curl \(settings.scheme)://\(settings.host):\(node.port)\(Node.firstLine)
             """)
+        signals.onHangUp { await node.reload(log: log) }
         let signal = await signals.first()
         log(.notice, "stopping: streams are told, requests finish", ["signal": "\(signal)"])
         await node.stop()

@@ -12,6 +12,7 @@ final class NodeServer {
     let deltas: DeltaBatcher
     private(set) var gate: Gate
     let addresses: ClientAddress
+    private let cors: CORSPolicy
     /// The live streams of the whole node; set by the server.
     var census: StreamCensus
     private let startedAt = EventLoop.now
@@ -34,7 +35,8 @@ final class NodeServer {
         self.census = StreamCensus(most: configuration.streams, mostByAddress: configuration.streamsPerAddress)
         self.configuration = configuration
         self.log = log
-        self.gate = Gate(configuration)
+        self.gate = Gate(configuration.credentials)
+        self.cors = CORSPolicy(configuration.corsOrigins)
         self.addresses = ClientAddress(proxies: configuration.trustedProxies)
     }
 
@@ -51,8 +53,15 @@ final class NodeServer {
         limits.bodyBytes = self.configuration.bodyBytes
         limits.connections = self.configuration.connections
         let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [unowned self] in self.handle($0) }
+        http.tls = self.configuration.credentials.tls
         self.http = http
         return try http.listen(host: self.configuration.host, port: port)
+    }
+
+    /// Takes other keys and another certificate; what is open goes on.
+    func renew(_ credentials: Credentials) {
+        self.gate = Gate(credentials)
+        if let tls = credentials.tls { self.http?.tls = tls }
     }
 
     /// Seconds since the start.
@@ -63,6 +72,8 @@ final class NodeServer {
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
         let match = self.router.match(exchange.method, segments)
+        exchange.addToAnswer(self.protections)
+        if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
         if segments.first == "api", match.route?.isOpen != true {
             let now = self.shard.now
@@ -83,6 +94,28 @@ final class NodeServer {
         case .nothing:
             self.refuse(exchange, StoreError(.notFound, "No route for \(exchange.method.rawValue) \(path)"))
         }
+    }
+
+    /// What keeps browsers from taking an answer for something else.
+    private var protections: HTTPHeaders {
+        self.http?.tls == nil ? Self.plainProtections : Self.secureProtections
+    }
+
+    private static let plainProtections: HTTPHeaders = [("X-Content-Type-Options", "nosniff")]
+    private static let secureProtections: HTTPHeaders =
+        plainProtections + [("Strict-Transport-Security", "max-age=31536000")]
+
+    /// Says to a browser whether a page may call; true when that was all it asked (a preflight request, which never
+    /// carries a key).
+    private func answersPreflight(_ exchange: HTTPExchange, _ segments: [String]) -> Bool {
+        guard let fields = self.cors.fields(for: exchange.header("Origin")) else { return false }
+        exchange.addToAnswer(fields)
+        guard exchange.method == .options, exchange.header("Access-Control-Request-Method") != nil,
+            case .otherMethods(let methods) = self.router.match(.options, segments)
+        else { return false }
+        exchange.addToAnswer(CORSPolicy.preflight(methods))
+        exchange.respond(status: 204)
+        return true
     }
 
     private func run(_ route: Route, _ context: RouteContext) async {

@@ -48,6 +48,12 @@ public final class Server: Sendable {
         return Server(port: port, store: store, parts: parts, configuration: configuration)
     }
 
+    /// Takes other keys and another certificate, on every loop. What is open goes on; a token that was signed by a key
+    /// that is gone is refused from now on.
+    public func renew(_ credentials: Credentials) async {
+        for (loop, node) in self.parts { try? await loop.run { node.value.renew(credentials) } }
+    }
+
     /// Stops accepting, tells the streams to reconnect elsewhere, finishes requests. The store goes on.
     public func drain() async {
         let limit = self.configuration.drainLimit

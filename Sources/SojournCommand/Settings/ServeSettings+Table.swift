@@ -37,7 +37,7 @@ extension ServeSettings {
         ) { $0.data = try Rule.path($1) },
         Setting(
             name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
-            help: "redis://[user:password@]host[:port][/db] or unix:/path[?db=0]", shown: RedisAddress.redacted
+            help: "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=0]", shown: RedisAddress.redacted
         ) { $0.redis = try RedisAddress($1) },
         Setting(
             name: "redis-appendfsync", placeholder: "WHEN", standard: "always",

@@ -16,8 +16,8 @@ extension ServeSettings {
             name: "token-keys", placeholder: "KEY,…", standard: "none",
             help:
                 "keys of session tokens, KID:HS256:SECRET, KID:EdDSA:SEED or KID:EdDSA-public:KEY; the first one signs",
-            shown: { _ in "(not shown)" }
-        ) { $0.tokenKeys = try TokenKeySettings.keys($1) },
+            shown: { _ in "(not shown)" },
+            apply: { $0.tokenKeys = try TokenKeySettings.keys($1) }),
         Setting(
             name: "token-key-file", placeholder: "FILE", standard: "none",
             help: "a file of such keys, one a line with spaces for colons; sojourn key makes its lines"
@@ -61,6 +61,35 @@ extension ServeSettings {
                     throw Rule("addresses or ranges such as 10.0.0.0/8")
                 }
                 return range
+            }
+        },
+        Setting(
+            name: "tls-cert", placeholder: "FILE", standard: "none: plain HTTP",
+            help: "the certificate chain (PEM) with which clients are served over TLS; read again on SIGHUP"
+        ) { $0.tlsCertificate = try Rule.path($1) },
+        Setting(
+            name: "tls-key", placeholder: "FILE", standard: "the file of --tls-cert", help: "its private key (PEM)"
+        ) { $0.tlsKey = try Rule.path($1) },
+        Setting(
+            name: "redis-ca", placeholder: "FILE", standard: "what the system trusts",
+            help: "who may sign the certificate of a rediss:// server (PEM)"
+        ) { $0.redisAuthority = try Rule.path($1) },
+        Setting(
+            name: "redis-cert", placeholder: "FILE", standard: "none",
+            help: "the certificate that this node shows to a rediss:// server (PEM)"
+        ) { $0.redisCertificate = try Rule.path($1) },
+        Setting(
+            name: "redis-key", placeholder: "FILE", standard: "the file of --redis-cert", help: "its private key (PEM)"
+        ) { $0.redisKey = try Rule.path($1) },
+        Setting(
+            name: "cors-origins", placeholder: "ORIGIN,…", standard: "none",
+            help: "web pages whose scripts may call this node, such as https://chat.example; * for all"
+        ) { settings, text in
+            settings.corsOrigins = try text.split(separator: ",").map { part in
+                guard let origin = CORSPolicy.origin(part.trimmed) else {
+                    throw Rule("origins such as https://chat.example, or *")
+                }
+                return origin
             }
         },
     ]

@@ -41,6 +41,18 @@ struct ServeSettings: Sendable {
     var connections = 10_000
     /// The largest request body.
     var bodyBytes = 1 << 20
+    /// The certificate chain of this node, if clients are served over TLS.
+    var tlsCertificate: String?
+    /// Its private key; nil is in the same file.
+    var tlsKey: String?
+    /// Who may sign the certificate of Redis; nil is whom the system trusts.
+    var redisAuthority: String?
+    /// What this node shows to Redis.
+    var redisCertificate: String?
+    /// Its private key; nil is in the same file.
+    var redisKey: String?
+    /// Web pages whose scripts may call this node.
+    var corsOrigins: [String] = []
     /// Proxies that are believed.
     var trustedProxies: [AddressRange] = []
     /// The least urgent events that are logged.

@@ -6,7 +6,7 @@ struct Gate: Sendable {
     private let keys: KeyRing
     let tokens: TokenBook
 
-    init(_ configuration: ServerConfiguration) {
+    init(_ configuration: Credentials) {
         let legacy = configuration.apiKeys.filter { !$0.isEmpty }.enumerated().map { place, secret in
             AccessKey(name: "legacy-\(place + 1)", role: .admin, secret: secret)
         }

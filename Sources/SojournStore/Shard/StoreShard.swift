@@ -39,6 +39,7 @@ package final class StoreShard {
         self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
         self.scripts = Scripts(testClock: configuration.testClock)
         var options = RedisOptions()
+        options.tls = configuration.tls
         options.user = configuration.user
         options.password = configuration.password
         options.database = configuration.database
