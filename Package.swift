@@ -64,9 +64,9 @@ let package = Package(
 
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem"],
             path: "Tests/SojournTesting", swiftSettings: common),
-        tests("SojournCoreTests", ["SojournCore"]),
+        tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
         tests("SojournRedisTests", ["SojournRedis", "SojournCore", "SojournLoop", "SojournTesting"]),
         tests("SojournArchiveTests", ["SojournArchive", "SojournCore", "SojournLoop", "SojournTesting"]),

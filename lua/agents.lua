@@ -1,7 +1,8 @@
 #!lua
 -- Reads the agents' registry, or changes one entry.
 -- KEYS[1] registry
--- ARGV[1] version that the caller has, or ""   ARGV[2] agent, or "" to read only   ARGV[3] its settings, or "" to delete it
+-- ARGV[1] version that the caller has, or ""   ARGV[2] agent, or "" to read only
+-- ARGV[3] its settings, or "" to delete it
 -- Returns {version} when the caller's is the current one; {version, agent, settings, ...}
 local key, version, agent, settings = KEYS[1], unpack(ARGV)
 if agent ~= '' then

@@ -10,8 +10,9 @@
 -- ARGV[10] blob, or ""   ARGV[11] body of session.created up to its data's last field, without the closing braces
 -- ARGV[12] fingerprint of the request, beginning with a letter, or ""   ARGV[13] where the four timeouts come from
 -- Returns {1, now, epoch} created; with id and the four timeouts behind it: created before, under the
---   idempotency key; {7} that key was used with another body; {2, id} a live holder; {3, id or ""} the holder is another one: look again;
---   {4, id} the holder's deadline has passed: end it first; {5} the id is taken: choose another
+--   idempotency key; {7} that key was used with another body; {2, id} a live holder; {3, id or ""} the holder is
+--   another one: look again; {4, id} the holder's deadline has passed: end it first; {5} the id is taken: choose
+--   another
 --- @include "clock"
 --- @include "deadline"
 --- @include "lead"

@@ -1,8 +1,8 @@
 #!lua
 -- Publishes what was added to a message that is being written, and keeps it for those who join before it is done.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] deltas   KEYS[4] channel
--- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] id of the message   ARGV[4] "", or id of the turn, or that, a
---   space, and its worker's token
+-- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] id of the message
+-- ARGV[4] "", or id of the turn, or that, a space, and its worker's token
 -- ARGV[5] life of the deltas in ms   ARGV[6] how many of them are kept
 -- ARGV[7] the sender's number of its first piece, from 0, or ""   ARGV[8] the piece as JSON text without quotes, ...
 -- Returns {1, now, epoch, head, number of the delta, pieces of the message so far}; {0} nothing there;
@@ -15,7 +15,8 @@
 local s, clk, deltas, channel = unpack(KEYS)
 local id, replid, message, turn, life, keep = unpack(ARGV, 1, 6)
 local raw, now = clock(clk)
-local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp', 'yt', 'yn', 'tc')
+local h = redis.call(
+  'HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp', 'yt', 'yn', 'tc')
 if not h[1] then return {0} end
 if h[7] then return {3} end
 local x, cap = deadline(h[1], h[2], h[3], h[4], h[5], h[6])

@@ -2,7 +2,8 @@
 -- Leases the next turn of a session to a worker, if none is running.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
 -- KEYS[8] deltas
--- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] lease in ms   ARGV[4] 16 hex digits for the token
+-- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] lease in ms
+-- ARGV[4] 16 hex digits for the token
 -- ARGV[5] attempts after which a turn has failed
 -- Returns {1, now, turn, token, lease end, attempt, input, queued at, head, turns left in the queue, agent and user};
 --   {0} there is nothing to do: gone, closed, past its deadline, running, or no turn is queued

@@ -4,7 +4,8 @@
 -- ARGV[1] first seq, at least 1   ARGV[2] last seq   ARGV[3] how many at the most (512)   ARGV[4] 1 newest first
 -- ARGV[5] number of the last delta seen, for those after it if the stretch reaches the head; "" for none
 -- Returns {state, now, head, oldest kept, epoch, {cuts}, {events}, number of the newest delta, {deltas}} with the
---   states of read; fewer events than asked for when they are over 1 MiB together, but one at least; {state, now, tombstone fields} for 4; {0, now} for nothing
+--   states of read; fewer events than asked for when they are over 1 MiB together, but one at least;
+--   {state, now, tombstone fields} for 4; {0, now} for nothing
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"

@@ -1,5 +1,6 @@
 #!lua
--- Appends a user's message. Where an agent works by turns (somebody has claimed one) it opens a turn or joins the queue.
+-- Appends a user's message. Where an agent works by turns (somebody has claimed one) it opens a turn or joins the
+-- queue.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] agents that work by turns
 -- KEYS[7] turns   KEYS[8] queue   KEYS[9] deltas
 -- KEYS[10] idempotency key (without one: the session)

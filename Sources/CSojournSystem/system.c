@@ -10,7 +10,7 @@
 
 int sojourn_spawn(
     pid_t *process, const char *program, char *const arguments[], char *const environment[], const char *folder,
-    int output) {
+    int input, int output, int errors) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t signals;
@@ -21,10 +21,11 @@ int sojourn_spawn(
         posix_spawn_file_actions_destroy(&actions);
         return code;
     }
-    if ((code = posix_spawn_file_actions_addchdir_np(&actions, folder)) == 0
+    if ((folder == NULL || (code = posix_spawn_file_actions_addchdir_np(&actions, folder)) == 0)
+        && (code = input < 0 ? posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+                             : posix_spawn_file_actions_adddup2(&actions, input, 0)) == 0
         && (code = posix_spawn_file_actions_adddup2(&actions, output, 1)) == 0
-        && (code = posix_spawn_file_actions_adddup2(&actions, output, 2)) == 0
-        && (code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0
+        && (code = posix_spawn_file_actions_adddup2(&actions, errors, 2)) == 0
         && (code = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0) {
         sigemptyset(&signals);
         posix_spawnattr_setsigmask(&attributes, &signals);

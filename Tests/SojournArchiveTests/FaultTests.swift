@@ -1,26 +1,16 @@
 import Foundation
+import SojournTesting
 import Testing
 
 @testable import SojournArchive
 
-/// Runs a program and answers whether it succeeded.
-private func run(_ program: String, _ arguments: String...) -> Bool {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-}
-
 /// A small disk of its own for the time of `body`; false when this system allows none.
 private func withDisk(_ options: String, _ body: (TemporaryFolder) async throws -> Void) async throws -> Bool {
     let folder = try TemporaryFolder()
-    guard geteuid() == 0, run("/bin/mount", "-t", "tmpfs", "-o", options, "sojourn-test", folder.path) else {
-        return false
-    }
-    defer { #expect(run("/bin/umount", "-l", folder.path)) }
+    guard geteuid() == 0,
+        TestProcess.succeeds("/bin/mount", "-t", "tmpfs", "-o", options, "sojourn-test", folder.path)
+    else { return false }
+    defer { #expect(TestProcess.succeeds("/bin/umount", "-l", folder.path)) }
     try await body(folder)
     return true
 }

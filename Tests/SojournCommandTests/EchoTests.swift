@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import SojournCore
 import SojournLoop
+import SojournTesting
 import Testing
 
 @testable import SojournCommand
@@ -9,44 +10,6 @@ import Testing
 /// The demonstration worker, inside a node and beside it.
 @Suite struct EchoTests {
     private static let agent = "11111111-1111-4111-8111-111111111111"
-
-    private final class Run {
-        let process = Process()
-        private let path: String
-
-        init(_ arguments: [String], in workspace: Workspace, _ environment: [String: String] = [:]) throws {
-            let bundle = try #require(File.target(ofLink: "/proc/self/exe"))
-            self.path = "\(workspace.path)/\(UInt32.random(in: 0 ... .max)).out"
-            self.process.executableURL = URL(fileURLWithPath: bundle).deletingLastPathComponent()
-                .appendingPathComponent("sojourn")
-            self.process.arguments = arguments
-            self.process.currentDirectoryURL = URL(fileURLWithPath: workspace.path)
-            self.process.environment = ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 }
-            self.process.standardInput = FileHandle.nullDevice
-            _ = FileManager.default.createFile(atPath: self.path, contents: nil)
-            let output = try FileHandle(forWritingTo: URL(fileURLWithPath: self.path))
-            self.process.standardOutput = output
-            self.process.standardError = output
-            try self.process.run()
-        }
-
-        var output: String { File.text(self.path) ?? "" }
-
-        /// The port of a node that is up.
-        func port() async throws -> Int {
-            try await eventually("the node is up") { self.output.contains("try:") }
-            let line = try #require(self.output.split(separator: "\n").first { $0.contains("listens") })
-            return try #require(line.split(separator: ":").last.flatMap { Int($0) })
-        }
-
-        func stop() async throws -> CInt {
-            kill(self.process.processIdentifier, SIGTERM)
-            try await eventually("the program ends") { !self.process.isRunning }
-            return self.process.terminationStatus
-        }
-
-        deinit { if self.process.isRunning { kill(self.process.processIdentifier, SIGKILL) } }
-    }
 
     private func post(_ path: String, _ body: JSON, port: Int) async throws -> (status: Int, body: JSON?) {
         let loop = EventLoop(name: "echo-test")
@@ -70,9 +33,9 @@ import Testing
         let workspace = try Workspace()
         let file = workspace.path + "/agents.json"
         try #"[{"id":"\#(Self.agent)","name":"Echo"}]"#.write(toFile: file, atomically: true, encoding: .utf8)
-        let node = try Run(
+        let node = try ProgramRun(
             ["serve", "--data=data", "--port=0", "--agents", file, "--echo-agent", Self.agent, "--api-keys=k"],
-            in: workspace, ["AGENT_ECHO_SESSION_TIMEOUT_MINUTES": "17"])
+            in: workspace, environment: ["AGENT_ECHO_SESSION_TIMEOUT_MINUTES": "17"])
         let port = try await node.port()
         try await self.expectEcho(of: "one two  three\nfour", port: port)
         let user = JSON.string("22222222-2222-4222-8222-222222222222")
@@ -80,21 +43,21 @@ import Testing
         #expect(mine.body?["timeoutConfig"]?["timeoutMinutes"]?.int == 17)
         let unknown = try await self.post("", ["agentId": user, "userId": user], port: port)
         #expect(unknown.status == 404 && unknown.body?["error"]?["code"] == "AGENT_NOT_FOUND")
-        #expect(try await node.stop() == 0, "\(node.output)")
+        #expect(try await node.stop() == .exited(0), "\(node.output)")
     }
 
     @Test func `the echo worker works beside a node and stops on a signal`() async throws {
         let workspace = try Workspace()
-        let node = try Run(["serve", "--data=data", "--port=0", "--api-keys=k"], in: workspace)
+        let node = try ProgramRun(["serve", "--data=data", "--port=0", "--api-keys=k"], in: workspace)
         let port = try await node.port()
-        let worker = try Run(
+        let worker = try ProgramRun(
             ["agent", "echo", "--agent", Self.agent, "--url=http://127.0.0.1:\(port)"], in: workspace,
-            ["SOJOURN_API_KEYS": "k"])
+            environment: ["SOJOURN_API_KEYS": "k"])
         try await self.expectEcho(of: "hello", port: port)
-        #expect(try await worker.stop() == 0, "\(worker.output)")
-        #expect(try await node.stop() == 0, "\(node.output)")
-        let wrong = try Run(["agent", "echo", "--agent", "someone"], in: workspace)
-        try await eventually("the program ends") { !wrong.process.isRunning }
-        #expect(wrong.process.terminationStatus == 64 && wrong.output.contains("usage: sojourn agent echo"))
+        #expect(try await worker.stop() == .exited(0), "\(worker.output)")
+        #expect(try await node.stop() == .exited(0), "\(node.output)")
+        let wrong = try ProgramRun(["agent", "echo", "--agent", "someone"], in: workspace)
+        #expect(try await wrong.exit() == .exited(64))
+        #expect(wrong.complaint.contains("usage: sojourn agent echo"))
     }
 }

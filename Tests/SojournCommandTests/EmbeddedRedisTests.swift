@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import SojournCore
 import SojournLoop
+import SojournTesting
 import Testing
 
 @testable import SojournCommand

@@ -39,16 +39,3 @@ final class Workspace: Sendable {
         return path
     }
 }
-
-/// Waits until a condition holds, at most 20 seconds.
-func eventually(
-    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
-) async throws {
-    let limit = ContinuousClock.now + .seconds(20)
-    while ContinuousClock.now < limit {
-        if try await condition() { return }
-        poll(nil, 0, 10)
-        await Task.yield()
-    }
-    try #require(Bool(false), "never happened: \(what)", sourceLocation: location)
-}

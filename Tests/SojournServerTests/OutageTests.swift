@@ -29,10 +29,11 @@ import Testing
             ("POST", base, #"{"agentId":"\#(TestNode.agent)","userId":"\#(TestNode.user)"}"#),
             ("POST", "\(base)/\(id)/renew", ""), ("POST", "\(base)/\(id)/heartbeat", ""),
             ("PATCH", "\(base)/\(id)/timeout", #"{"timeoutMinutes":60}"#),
+            ("POST", "\(base)/\(id)/messages", #"{"content":"x"}"#),
         ]
         let reads = [
-            ("POST", "\(base)/\(id)/messages", #"{"content":"x"}"#), ("DELETE", "\(base)/\(id)", ""),
-            ("GET", "\(base)/\(id)", nil), ("GET", "\(base)/\(id)/messages", nil), ("GET", base, nil),
+            ("DELETE", "\(base)/\(id)", ""), ("GET", "\(base)/\(id)", nil),
+            ("GET", "\(base)/\(id)/messages", nil), ("GET", base, nil),
             ("GET", "\(base)/\(id)/stream", nil),
         ]
         let sent = try writes.map { ($0.1, try node.send($0.0, target: $0.1, $0.2)) }

@@ -50,7 +50,7 @@ import Testing
         try Self.worker.write(toFile: folder.file("worker.py"), atomically: true, encoding: .utf8)
         let id = try await node.create()
         _ = try await node.say("are you there?", in: id)
-        let python = try Child(
+        let python = try TestProcess(
             "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
         try await eventually(within: 20, "what was said before it came is answered") {
             try await node.events(id).contains { $0["data"]?["content"] == "You said: are you there?" }
@@ -70,7 +70,7 @@ import Testing
             .replacing("    work(turn)", with: "    __import__('time').sleep(600)")
         try sleeper.write(toFile: folder.file("worker.py"), atomically: true, encoding: .utf8)
         let id = try await node.create()
-        let python = try Child(
+        let python = try TestProcess(
             "/usr/bin/python3", [folder.file("worker.py"), "http://127.0.0.1:\(node.server.port)", TurnNode.agent])
         _ = try await node.say("hello", in: id)
         try await eventually(within: 20, "it runs") {

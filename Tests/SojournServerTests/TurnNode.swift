@@ -103,23 +103,3 @@ final class TurnNode: Sendable {
         try await self.call("GET", "/sessions/\(id)/events?limit=1000").body["events"]?.array ?? []
     }
 }
-
-/// A program that a test runs; it is killed with its owner.
-final class Child: Sendable {
-    private let process: Locked<Process>
-    let pid: pid_t
-
-    init(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        self.pid = process.processIdentifier
-        self.process = Locked(process)
-    }
-
-    func kill9() { kill(self.pid, SIGKILL) }
-    deinit { kill(self.pid, SIGKILL) }
-}

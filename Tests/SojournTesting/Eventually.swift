@@ -13,7 +13,7 @@ public struct NotInTime: Error, CustomStringConvertible {
 ///
 /// The one place in the tests that sleeps.
 public func eventually(
-    within limit: Double = 10, _ what: String = "the condition", _ condition: () async throws -> Bool
+    within limit: Double = 30, _ what: String = "the condition", _ condition: () async throws -> Bool
 ) async throws {
     let end = Date().addingTimeInterval(limit)
     while try await !condition() {

@@ -4,5 +4,7 @@ local function turn(tn, n)
   local status, input, attempt, queued, started, ended =
     string.match(redis.call('HGET', tn, n) or '', '^(%a)|([%d,]*)|(%d+)|(%d*)|(%d*)|(%d*)$')
   if not status then return false end
-  return {status = status, input = input, attempt = tonumber(attempt), queued = queued, started = started, ended = ended}
+  return {
+    status = status, input = input, attempt = tonumber(attempt), queued = queued, started = started, ended = ended
+  }
 end

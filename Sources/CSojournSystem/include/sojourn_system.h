@@ -4,12 +4,12 @@
 
 #include <sys/types.h>
 
-/* Starts `program`, found on PATH, in a session of its own and in the working folder `folder`, with /dev/null as
- * standard input, `output` as standard output and error, no other descriptor, no blocked or ignored signal.
- * Returns 0, or the errno of what failed. */
+/* Starts `program`, found on PATH, in a session of its own and in the working folder `folder` (NULL: that of the
+ * caller), with the descriptor `input` as standard input (negative: /dev/null), `output` and `errors` as standard
+ * output and error, no other descriptor, no blocked or ignored signal. Returns 0, or the errno of what failed. */
 int sojourn_spawn(
     pid_t *process, const char *program, char *const arguments[], char *const environment[], const char *folder,
-    int output);
+    int input, int output, int errors);
 
 /* A pipe whose ends no child inherits; 0, or -1 and errno. */
 int sojourn_pipe(int ends[2]);

@@ -40,7 +40,7 @@ enum ChildProcess {
         let variables = environment.map { "\($0.key)=\($0.value)" }
         let code = unsafe self.withCStrings([program] + arguments) { arguments in
             unsafe self.withCStrings(variables) { variables in
-                unsafe sojourn_spawn(&process, program, arguments, variables, folder, output)
+                unsafe sojourn_spawn(&process, program, arguments, variables, folder, -1, output, output)
             }
         }
         guard code == 0 else { throw SpawnError(code: code) }

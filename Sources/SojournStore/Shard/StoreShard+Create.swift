@@ -14,7 +14,7 @@ extension StoreShard {
         }
         let blob = self.blob(of: request)
         var holder = ""
-        for _ in 0..<8 {
+        for _ in 0..<32 {
             let id = SessionID(at: self.clock.now, partition: partition)
             let keys = self.keyspace.keys(of: id)
             let answer = try await self.call(

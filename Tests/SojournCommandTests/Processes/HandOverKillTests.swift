@@ -149,7 +149,7 @@ import Testing
         }
         pair.expireAll()
         try await pair.allArchived()
-        for node in pair.nodes { #expect(try await node.stop() == 0) }
+        for node in pair.nodes { #expect(try await node.stop() == .exited(0)) }
         try pair.verify()
         for step in Self.steps { #expect(kills[step, default: 0] >= 8, "\(step): \(kills[step, default: 0]) kills") }
         let steals = (pair.logs + pair.nodes.map(\.log).joined()).components(separatedBy: "takes the session over")
@@ -176,7 +176,7 @@ import Testing
         try await eventually("it gives up what it prepared") {
             try TranscriptFile(pair.archive(0)).sessions("prepared").isEmpty
         }
-        for node in pair.nodes { #expect(try await node.stop() == 0) }
+        for node in pair.nodes { #expect(try await node.stop() == .exited(0)) }
         try pair.verify()
     }
 }

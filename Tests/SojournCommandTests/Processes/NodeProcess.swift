@@ -13,7 +13,7 @@ struct Unanswered: Error, CustomStringConvertible {
 /// A node as a process of its own, with its output in files. It is killed, by number, with its owner.
 final class NodeProcess {
     let name: String
-    private let process = Process()
+    private let process: TestProcess
     private let base: String
 
     /// Starts `sojourn serve` on a free port.
@@ -22,37 +22,20 @@ final class NodeProcess {
     ) throws {
         self.name = name
         self.base = folder.file("\(name)-\(UInt32.random(in: 0 ... .max))")
-        // The test bundle and the program are built into one folder.
-        let bundle = try #require(File.target(ofLink: "/proc/self/exe"))
-        self.process.executableURL = URL(fileURLWithPath: bundle).deletingLastPathComponent()
-            .appendingPathComponent("sojourn")
-        self.process.arguments =
-            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments
-        self.process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-        self.process.environment = ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 }
-        self.process.standardInput = FileHandle.nullDevice
-        for (stream, suffix) in [(\Process.standardOutput, ".out"), (\Process.standardError, ".err")] {
-            _ = FileManager.default.createFile(atPath: self.base + suffix, contents: nil)
-            self.process[keyPath: stream] = try FileHandle(forWritingTo: URL(fileURLWithPath: self.base + suffix))
-        }
-        try self.process.run()
+        self.process = try TestProcess(
+            TestProcess.built("sojourn"),
+            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments,
+            environment: ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 },
+            folder: folder.path, output: self.base + ".out", errors: self.base + ".err")
     }
 
-    deinit {
-        self.kill9()
-        self.process.waitUntilExit()
-    }
-
-    var pid: pid_t { self.process.processIdentifier }
+    var pid: pid_t { self.process.pid }
     var isRunning: Bool { self.process.isRunning }
     var output: String { File.text(self.base + ".out") ?? "" }
     var log: String { File.text(self.base + ".err") ?? "" }
 
     /// Whether it ended by SIGKILL.
-    var wasKilled: Bool {
-        !self.isRunning && self.process.terminationReason == .uncaughtSignal
-            && self.process.terminationStatus == SIGKILL
-    }
+    var wasKilled: Bool { self.process.ending == .killed(SIGKILL) }
 
     /// Whether it is paused by SIGSTOP (proc(5): the state follows the name in parentheses).
     var isPaused: Bool {
@@ -71,21 +54,19 @@ final class NodeProcess {
         if !self.isRunning, !self.wasKilled { Issue.record("\(self.name) ended at its start: \(self.log)") }
     }
 
-    /// Waits for its end and returns the exit code.
-    func exit() async throws -> CInt {
+    /// Waits for its end and says how it ended.
+    func exit() async throws -> TestProcess.Ending? {
         try await eventually("\(self.name) ends") { !self.isRunning }
-        return self.process.terminationStatus
+        return self.process.ending
     }
 
-    /// Ends it in good order and returns the exit code.
-    func stop() async throws -> CInt {
-        if self.isRunning { kill(self.pid, SIGTERM) }
+    /// Ends it in good order and says how it ended.
+    func stop() async throws -> TestProcess.Ending? {
+        self.process.signal(SIGTERM)
         return try await self.exit()
     }
 
-    func kill9() {
-        if self.isRunning { kill(self.pid, SIGKILL) }
-    }
+    func kill9() { self.process.kill9() }
 
     // MARK: Requests
 

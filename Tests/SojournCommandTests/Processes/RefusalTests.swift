@@ -8,7 +8,7 @@ import Testing
     private func refusal(_ arguments: [String]) async throws -> String {
         let folder = TemporaryFolder()
         let node = try NodeProcess("refused", in: folder, arguments)
-        #expect(try await node.exit() == 1)
+        #expect(try await node.exit() == .exited(1))
         #expect(node.port == nil)
         let sentences = node.log.split(separator: "\n").filter { $0.hasPrefix("sojourn: ") }
         #expect(sentences.count == 1, "\(node.log)")
@@ -32,7 +32,7 @@ import Testing
         try await first.up()
         let sentence = try await self.refusal(["--redis", self.url(server), "--partitions", "128"])
         #expect(sentence.contains("64 partitions") && sentence.contains("--partitions 64"), "\(sentence)")
-        #expect(try await first.stop() == 0)
+        #expect(try await first.stop() == .exited(0))
     }
 
     @Test func `a keyspace of another major schema is refused`() async throws {

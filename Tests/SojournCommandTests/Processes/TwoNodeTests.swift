@@ -31,7 +31,7 @@ import Testing
             let idle = try RawHTTP(port: port)
             #expect(a.say("while it streams", in: session))
             #expect(b.say("through it", in: session))
-            #expect(try await b.stop() == 0)
+            #expect(try await b.stop() == .exited(0))
             try await reading.finish()
             idle.close()
             #expect(reader.seen.endReason == "drain" && reader.seen.types.last == "stream.end")
@@ -41,7 +41,7 @@ import Testing
         }
         try await reader.follow(session, on: try #require(a.port)) { $0.seqs.last == 7 }.finish()
         #expect(reader.seen.seqs == Array(1...7))
-        #expect(try await a.stop() == 0)
+        #expect(try await a.stop() == .exited(0))
     }
 
     @Test func `clients of a killed node resume on the other and miss nothing`() async throws {
@@ -65,7 +65,7 @@ import Testing
             }
             b.kill9()
             for task in reading { try await task.finish() }
-            #expect(try await b.exit() == SIGKILL)
+            #expect(try await b.exit() == .killed(SIGKILL))
         }
         load.end()
         for writer in writers { try await writer.finish() }
@@ -77,7 +77,7 @@ import Testing
             #expect(!reader.seen.types.contains("stream.gap"))
             #expect(reader.seen.endReason == nil)
         }
-        #expect(try await a.stop() == 0)
+        #expect(try await a.stop() == .exited(0))
         print("\(readers.count) clients resumed three times in a log of \(head) events")
     }
 
@@ -110,7 +110,7 @@ import Testing
         let counts = Dictionary(grouping: try self.messages(of: session, on: node)) { $0 }.mapValues(\.count)
         let missing = load.acknowledged.filter { counts[$0] != 1 }
         #expect(missing.isEmpty, "acknowledged, and not once in the log: \(missing.prefix(5))")
-        #expect(try await node.stop() == 0)
+        #expect(try await node.stop() == .exited(0))
         #expect(workspace.server == nil)
     }
 
