@@ -64,7 +64,7 @@ let package = Package(
 
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
@@ -80,6 +80,8 @@ let package = Package(
                 "SojournServer", "SojournStore", "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP",
                 "SojournArchive", "SojournTesting",
             ]),
-        tests("SojournCommandTests", ["SojournCommand", "SojournServer", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
+        tests(
+            "SojournCommandTests",
+            ["SojournCommand", "SojournServer", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )

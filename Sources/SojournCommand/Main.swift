@@ -9,9 +9,11 @@ struct Main {
 
     private static func run(_ arguments: [String], environment: [String: String]) async -> CInt {
         let rest = Array(arguments.dropFirst())
+        ProcessTitle.hide(["--api-keys", "--token-keys", "--redis", "--key"])
         switch arguments.first {
         case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
         case "agent": return await AgentCommand.run(arguments: rest, environment: environment)
+        case "config": return ConfigCommand.run(arguments: rest, environment: environment)
         case "key": return KeyCommand.run(arguments: rest)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
@@ -28,7 +30,8 @@ struct Main {
             Console.complain(self.help)
             return 64
         case let word?:
-            let hint = Nearest.hint(word, among: ["serve", "agent", "key", "bench", "help", "version"], prefix: "")
+            let hint = Nearest.hint(
+                word, among: ["serve", "agent", "config", "key", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -42,6 +45,7 @@ struct Main {
           serve      runs a node; sojourn serve --help lists its settings
           agent      runs a demonstration worker; sojourn agent --help says how
           bench      loads a node and measures what its operations cost; sojourn bench --help
+          config     config show tells the settings that serve would have, and where each comes from
           key        makes an API key: sojourn key NAME ROLE
           version    prints the version
           help       prints this

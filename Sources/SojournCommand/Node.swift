@@ -64,6 +64,7 @@ struct Node {
             serving.host = settings.host
             serving.port = settings.port
             serving.credentials = credentials
+            serving.version = version
             serving.corsOrigins = settings.corsOrigins
             serving.rateRules = settings.rateRules
             serving.sessionsPerUser = settings.sessionsPerUser

@@ -16,7 +16,10 @@ final class NodeServer {
     /// The live streams of the whole node; set by the server.
     var census: StreamCensus
     private let startedAt = EventLoop.now
+    private(set) var routes: [Route] = []
     private var router = Router([])
+    /// What `/openapi.json` answers; made when it is first asked for.
+    private(set) lazy var description = OpenAPI.document(self.routes, version: self.configuration.version).bytes
     private var http: HTTPServer?
     private(set) var streams: [ObjectIdentifier: EventStream] = [:]
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
@@ -42,10 +45,11 @@ final class NodeServer {
 
     /// Listens and returns the port.
     func start(port: Int) throws(HTTPListenError) -> Int {
-        self.router = Router(
+        self.routes =
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.turnRoutes
-                + self.workerRoutes + self.agentRoutes + self.tokenRoutes)
+            + self.turnRoutes
+            + self.workerRoutes + self.agentRoutes + self.tokenRoutes
+        self.router = Router(self.routes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -72,7 +76,7 @@ final class NodeServer {
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
         let match = self.router.match(exchange.method, segments)
-        exchange.addToAnswer(self.protections)
+        if segments.first == "api" { exchange.addToAnswer(self.protections) }
         if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
         if segments.first == "api", match.route?.isOpen != true {

@@ -8,6 +8,8 @@ public struct ServerConfiguration: Sendable {
     public var port = 3000
     /// What admits clients, and what they know this node by; it may be renewed while the node runs.
     public var credentials = Credentials()
+    /// The version that the description of the interface bears.
+    public var version = "0"
     /// How often something may be asked.
     public var rateRules = RateRules()
     /// How many live sessions a user may have; nil is any number. Creates at the same moment may go one beyond.

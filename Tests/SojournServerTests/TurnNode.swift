@@ -21,12 +21,11 @@ final class TurnNode: Sendable {
         on redis: RedisServer, name: String = "node", _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> TurnNode {
         let loop = EventLoop(name: name)
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
+        var configuration = try StoreConfiguration(reaching: redis, nodeName: name)
         configuration.partitions = 16
         change(&configuration)
         let store = try await SessionStore.start(configuration: configuration, loops: [loop])
-        var serving = ServerConfiguration()
-        serving.port = 0
+        var serving = try ServerConfiguration.forTests()
         serving.answerLimit = 5_000
         let server = try await Server.start(configuration: serving, store: store)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
@@ -54,7 +53,8 @@ final class TurnNode: Sendable {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        let client = try RawHTTP(port: port, deadlineMilliseconds: 30_000)
+                        let client = try RawHTTP(
+                            port: port, deadlineMilliseconds: 30_000, tls: SecureRun.certificate != nil)
                         try client.send(request)
                         let response = try client.readResponse()
                         return (response.status, (try? JSON.parse(response.body)) ?? .null)

@@ -11,6 +11,7 @@ extension NodeServer {
             Route(.get, Self.base + "/:id/stream", takesQueryToken: true) { [unowned self] context throws(StoreError) in
                 try await self.stream(context)
             },
+            Route(.get, "/openapi.json") { [unowned self] _ throws(StoreError) in .bytes(200, self.description) },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
         if self.configuration.testClock {
