@@ -85,3 +85,9 @@ let package = Package(
             ["SojournCommand", "SojournServer", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
     ]
 )
+
+// Checks that are about a few modules build only those: SOJOURN_TARGETS="SojournCore SojournCoreTests …".
+if let names = Context.environment["SOJOURN_TARGETS"]?.split(separator: " ").map(String.init) {
+    package.products = []
+    package.targets.removeAll { !names.contains($0.name) }
+}
