@@ -182,13 +182,13 @@ func readSettings(
             ),
             (
                 ["--redis", "http://x"],
-                "the setting redis (--redis) is \"http://x\", but must be redis://[user:password@]host[:port][/db] or "
+                "the setting redis (--redis) is \"http://x\", but must be redis[s]://[user:password@]host[:port][/db] or "
                     + "unix:/path[?db=n]"
             ),
             (
-                ["--redis", "rediss://me:secret@host"],
-                "the setting redis (--redis) is \"rediss://(not shown)@host\", but must be redis:// or unix: in this "
-                    + "version, which does not support rediss:// yet"
+                ["--redis", "redis+cluster://me:secret@host"],
+                "the setting redis (--redis) is \"redis+cluster://(not shown)@host\", but must be redis://, rediss:// or "
+                    + "unix: in this version, which does not support redis+cluster:// yet"
             ),
             (
                 ["--session-min-timeout-minutes=50", "--session-max-timeout-minutes=10"],

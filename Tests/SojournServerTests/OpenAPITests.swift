@@ -1,5 +1,6 @@
 import Foundation
 import SojournCore
+import SojournLoop
 import SojournTesting
 import Testing
 

@@ -16,7 +16,7 @@ enum ProcessTitle {
         let names = flags.map { Array($0.utf8) }
         var hidesNext = false
         var start = 0
-        for place in unsafe bytes.indices where unsafe bytes[place] == 0 {
+        for place in bytes.indices where unsafe bytes[place] == 0 {
             let word = unsafe Array(bytes[start..<place])
             if hidesNext {
                 unsafe Self.blot(bytes, from: start, to: place)

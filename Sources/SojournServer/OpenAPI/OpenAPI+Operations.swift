@@ -15,7 +15,7 @@ extension OpenAPI {
         "POST \(base)": Operation(
             "Creates a session, or answers with the live one that holds the conversation key", headers: once,
             body: """
-                agentId uuid, userId uuid, metadata? object, timeoutConfig? TimeoutWish, conversationKey? string, \
+                agentId uuid, userId uuid, metadata? object?, timeoutConfig? TimeoutWish, conversationKey? string?, \
                 ifBusy? any
                 """,
             example: [
@@ -23,7 +23,7 @@ extension OpenAPI {
             ], answers: [(200, "Created"), (201, "Created")], errors: [404, 422]),
         "GET \(base)": Operation(
             "Lists live sessions, newest first",
-            query: "agentId? uuid, userId? uuid, status? string, limit? integer, cursor? string",
+            query: "agentId? string, userId? string, status? string, limit? any, cursor? string",
             answers: [(200, "SessionList")]),
         "GET \(one)": Operation(
             "Reads a session", query: "archived? string", answers: [(200, "Session")], errors: gone),
@@ -32,16 +32,16 @@ extension OpenAPI {
         "POST \(one)/messages": Operation(
             "Says something as the session's user", headers: once,
             body:
-                "content string, attachments? [any], metadata? object, transport? string, mode? string, ifBusy? string",
+                "content string, attachments? [any]?, metadata? object?, transport? string?, mode? string?, ifBusy? string?",
             example: ["content": "Hello, whoever you are."],
             answers: [(201, "Sent"), (200, "text/event-stream")], errors: gone + [422]),
         "GET \(one)/messages": Operation(
             "Reads the messages, newest first",
-            query: "limit? integer, before? string, after? string, archived? string",
+            query: "limit? any, before? string, after? string, archived? string",
             answers: [(200, "MessagePage")], errors: gone),
         "GET \(one)/events": Operation(
             "Reads the log, by page, as it is stored",
-            query: "after? string, before? string, limit? integer, types? [string], archived? string",
+            query: "after? string, before? string, limit? any, types? [string], archived? string",
             answers: [(200, "EventPage")], errors: gone),
         "GET \(one)/stream": Operation(
             "The log and then the live events, as Server-Sent Events",
@@ -60,17 +60,17 @@ extension OpenAPI {
             example: ["sessions": ["0193c0de-0000-8000-8000-000000000000"]], answers: [(200, "HeartbeatResults")]),
         "POST \(one)/deltas": Operation(
             "Publishes a piece of a message that is being written",
-            body: "messageId string, turnId? string, text? string, index? integer, deltas? [any]",
+            body: "messageId string, turnId? string?, text? string, index? integer?, deltas? [any]",
             example: ["messageId": "m1", "index": 0, "text": "Hel"], answers: [(200, "DeltaCursor")],
             errors: gone + [422]),
         "GET \(base)/health": Operation(
             "The state of the node", answers: [(200, "Health"), (503, "Health")]),
         "POST \(one)/tokens": Operation(
             "Gives a session token",
-            body: "capabilities? [read|write|heartbeat|presence], ttl? integer, scope? session|user",
+            body: "capabilities? [read|write|heartbeat|presence]?, ttl? integer?, scope? session|user?",
             example: ["capabilities": ["read", "write"], "ttl": 3600], answers: [(201, "Token")], errors: gone),
         "POST \(one)/tokens/refresh": Operation(
-            "Gives a new token for the one that asks; streams of the old one go on", body: "ttl? integer",
+            "Gives a new token for the one that asks; streams of the old one go on", body: "ttl? integer?",
             answers: [(201, "Token")], errors: gone),
     ]
 
@@ -83,26 +83,27 @@ extension OpenAPI {
         "DELETE \(one)/queue/{entry}": Operation(
             "Cancels what waits", answers: [(200, "Cancelled")], errors: gone),
         "POST \(one)/interrupt": Operation(
-            "Stops the running turn", body: "queue? string", answers: [(200, "Interrupted")], errors: gone),
+            "Stops the running turn", body: "queue? string?", answers: [(200, "Interrupted")], errors: gone),
         "POST \(agents)/{id}/turns/claim": Operation(
-            "Gives a worker turns to do", query: "wait? string, max? integer, lease? string", body: "leaseMs? integer",
+            "Gives a worker turns to do", query: "wait? string, max? any, lease? string", body: "leaseMs? integer?",
             answers: [(200, "Claim")], errors: [404]),
         "POST \(turn)/extend": Operation(
             "Keeps the lease", query: "lease? string, wait? string", headers: "X-Lease-Token? string",
-            body: "leaseToken? string, leaseMs? integer, waitMs? integer", answers: [(200, "Extension")], errors: gone),
+            body: "leaseToken? string, leaseMs? integer?, waitMs? integer?", answers: [(200, "Extension")], errors: gone
+        ),
         "POST \(turn)/events": Operation(
             "Reports tool calls, their results and messages", headers: "X-Lease-Token? string, \(once)",
             body: "leaseToken? string, events [object]", answers: [(201, "Reported")], errors: gone + [422]),
         "POST \(turn)/deltas": Operation(
             "Publishes a piece of the message that the turn is writing", headers: "X-Lease-Token? string",
-            body: "leaseToken? string, messageId string, text? string, index? integer, deltas? [any]",
+            body: "leaseToken? string, messageId string, text? string, index? integer?, deltas? [any]",
             answers: [(200, "DeltaCursor")], errors: gone + [422]),
         "POST \(turn)/complete": Operation(
             "Ends the turn well", headers: "X-Lease-Token? string, \(once)",
             body: "leaseToken? string, message? any, usage? any", answers: [(200, "Finished")], errors: gone + [422]),
         "POST \(turn)/fail": Operation(
             "Ends the turn badly", headers: "X-Lease-Token? string, \(once)",
-            body: "leaseToken? string, error string, retryable? boolean", answers: [(200, "Finished")],
+            body: "leaseToken? string, error string, retryable? any", answers: [(200, "Finished")],
             errors: gone + [422]),
         "POST \(turn)/return": Operation(
             "Gives the turn back, for another worker", headers: "X-Lease-Token? string", body: "leaseToken? string",
@@ -115,7 +116,7 @@ extension OpenAPI {
         "PUT \(agents)/{id}": Operation(
             "Registers an agent",
             body: """
-                name? string, timeoutConfig? TimeoutWish, ifBusy? string, aliveWhileWatched? boolean, metadata? object
+                name? string?, timeoutConfig? object?, ifBusy? string?, aliveWhileWatched? boolean?, metadata? object?
                 """,
             example: ["name": "Ada"], answers: [(200, "Agent")]),
         "DELETE \(agents)/{id}": Operation("Forgets an agent", answers: [(200, "AgentGone")], errors: [404]),

@@ -1,7 +1,7 @@
 import SojournCore
 
 /// Schemas written as one line, because a hundred of them must be read by people: `name type, name? type`, where `?`
-/// marks what may be absent, and a type is one of the words below, `a|b` for a choice of words, `[type]`, or the name of
+/// marks what may be absent, or behind a type what may be null, and a type is one of the words below, `a|b` for a choice of words, `[type]`, or the name of
 /// a schema.
 enum SchemaText {
     private static let words: [String: JSON] = [
@@ -29,6 +29,7 @@ enum SchemaText {
     }
 
     static func type(_ text: Substring) -> JSON {
+        if text.hasSuffix("?") { return ["anyOf": [Self.type(text.dropLast()), ["type": "null"]]] }
         if text.hasPrefix("["), text.hasSuffix("]") {
             return ["type": "array", "items": Self.type(text.dropFirst().dropLast())]
         }

@@ -111,7 +111,8 @@ enum Schemas {
             token string, userId uuid, scope session|user, capabilities [read|write|heartbeat|presence], \
             expiresAt instant, renewableUntil instant, sessionId? uuid
             """
-        ), ("Advanced", "advancedMs integer"), ("OpenAPI", "openapi string, info object, paths object"),
+        ), ("Advanced", "advancedMs integer"),
+        ("OpenAPI", "openapi string, info object, paths object, components object"),
     ]
 
     private static let session = """
