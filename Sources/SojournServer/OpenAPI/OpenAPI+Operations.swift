@@ -32,7 +32,10 @@ extension OpenAPI {
         "POST \(one)/messages": Operation(
             "Says something as the session's user", headers: once,
             body:
-                "content string, attachments? [any]?, metadata? object?, transport? string?, mode? string?, ifBusy? string?",
+                """
+                content string, attachments? [any]?, metadata? object?, transport? string?, mode? string?, \
+                ifBusy? string?
+                """,
             example: ["content": "Hello, whoever you are."],
             answers: [(201, "Sent"), (200, "text/event-stream")], errors: gone + [422]),
         "GET \(one)/messages": Operation(

@@ -1,7 +1,8 @@
 import SojournCore
 
 /// Schemas written as one line, because a hundred of them must be read by people: `name type, name? type`, where `?`
-/// marks what may be absent, or behind a type what may be null, and a type is one of the words below, `a|b` for a choice of words, `[type]`, or the name of
+/// marks what may be absent, or behind a type what may be null, and a type is one of the words below, `a|b` for a choice
+/// of words, `[type]`, or the name of
 /// a schema.
 enum SchemaText {
     private static let words: [String: JSON] = [

@@ -30,8 +30,8 @@ enum Schemas {
         (
             "HeartbeatResult",
             """
-            sessionId string, ok boolean, extended? boolean, expiresAt? instant, timeRemaining? integer, head? integer, \
-            error? HeartbeatError
+            sessionId string, ok boolean, extended? boolean, expiresAt? instant, timeRemaining? integer, \
+            head? integer, error? HeartbeatError
             """
         ), ("HeartbeatResults", "results [HeartbeatResult]"),
         (
@@ -44,8 +44,8 @@ enum Schemas {
         (
             "Message",
             """
-            id string, content string, authorId uuid, isAgent boolean, createdAt instant, metadata object, seq integer, \
-            attachments? [any]
+            id string, content string, authorId uuid, isAgent boolean, createdAt instant, metadata object, \
+            seq integer, attachments? [any]
             """
         ), ("MessageCursors", "before any, after any"),
         ("MessagePage", "messages [Message], hasMore boolean, cursors? MessageCursors, archived? boolean"),
@@ -86,7 +86,8 @@ enum Schemas {
         (
             "TurnMessage",
             """
-            id string, content string, authorId uuid, createdAt instant, seq integer, metadata object, attachments? [any]
+            id string, content string, authorId uuid, createdAt instant, seq integer, metadata object, \
+            attachments? [any]
             """
         ),
         (
@@ -103,7 +104,10 @@ enum Schemas {
         ("Finished", "turnId string, status string, queued integer, messageId? string, seq? integer"),
         (
             "Agent",
-            "id uuid, name? string, timeoutConfig? TimeoutWish, ifBusy? string, aliveWhileWatched boolean, metadata object"
+            """
+            id uuid, name? string, timeoutConfig? TimeoutWish, ifBusy? string, aliveWhileWatched boolean, \
+            metadata object
+            """
         ), ("Agents", "agents [Agent]"), ("AgentGone", "id uuid, deleted boolean"),
         (
             "Token",
