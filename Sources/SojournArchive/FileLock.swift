@@ -29,7 +29,11 @@ import Glibc
         _ = unsafe pwrite(descriptor, pid, pid.utf8.count, 0)
     }
 
-    deinit { close(self.descriptor) }
+    deinit {
+        // Said aloud, because a child that is just being started may hold a copy of the descriptor for a moment.
+        flock(self.descriptor, LOCK_UN)
+        close(self.descriptor)
+    }
 
     private static func read(_ descriptor: CInt) -> String {
         var bytes = [UInt8](repeating: 0, count: 32)

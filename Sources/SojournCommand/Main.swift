@@ -20,11 +20,8 @@ struct Main {
             Console.say("sojourn \(version)")
             return 0
         case "help", "--help", "-h":
-            if rest.first == "serve" {
-                Console.say(SettingsHelp.text)
-            } else {
-                Console.say(self.help)
-            }
+            let topics = ["serve": SettingsHelp.text, "agent": AgentCommand.help, "bench": BenchOptions.help]
+            Console.say(rest.first.flatMap { topics[$0] } ?? self.help)
             return 0
         case nil:
             Console.complain(self.help)

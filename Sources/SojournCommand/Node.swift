@@ -98,7 +98,7 @@ struct Node {
     ) throws -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
-        let isAny = ["0.0.0.0", "::", "*"].contains(settings.host)
+        let isAny = ["0.0.0.0", "::"].contains(settings.host)
         let address = HTTPCall.Address(
             host: isAny ? "127.0.0.1" : settings.host, port: port,
             // Its own certificate is what it expects there, whatever names that bears.

@@ -1,4 +1,5 @@
 import Glibc
+import SojournArchive
 import SojournCore
 
 /// `sojourn serve`: from the settings to a running node, and back when a signal says so.
@@ -27,8 +28,17 @@ enum ServeCommand {
             try await self.run(settings, signals: signals, environment: environment, log: log)
             return 0
         } catch {
-            Console.complain("sojourn: \(error)")
+            Console.complain("sojourn: \(Self.sentence(for: error))")
             return 1
+        }
+    }
+
+    /// What a person is told of an error: without the code for programs and the place in the source.
+    private static func sentence(for error: any Error) -> String {
+        switch error {
+        case let error as StoreError: error.message
+        case let error as ArchiveError: error.message + (error.name.map { " (\($0))" } ?? "")
+        default: "\(error)"
         }
     }
 
@@ -62,15 +72,17 @@ enum ServeCommand {
     ) async throws {
         let archive = settings.archivePath(in: folder)
         let node = try await Node.start(settings, redis: redis, archivePath: archive, log: log)
+        let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+        let url = "\(settings.scheme)://\(host):\(node.port)"
         Console.say(
             """
             sojourn \(version), node \(node.name)
-              listens  \(settings.scheme)://\(settings.host):\(node.port)
+              listens  \(url)
               redis    \(redis.shown)\(folder == nil ? "" : " (private, appendfsync \(settings.redisAppendfsync))")
               data     \(folder?.path ?? "none")
               archive  \(archive ?? "none on this node")
             try:
-              curl \(settings.scheme)://\(settings.host):\(node.port)\(Node.firstLine)
+              curl \(url)\(Node.firstLine)
             """)
         signals.onHangUp { await node.reload(log: log) }
         let signal = await signals.first()

@@ -97,7 +97,7 @@ import Synchronization
         let job = UnownedJob(job)
         let mustWake = self.shared.withLock { shared -> Bool in
             // A timer of a task that sleeps may still fire while the loop comes to its end; what it wakes is run.
-            precondition(!shared.ended, "a job was enqueued on event loop \(self.name) after it had stopped")
+            if shared.ended { self.fail("a job was enqueued on event loop \(self.name) after it had stopped") }
             shared.jobs.append(job)
             defer { shared.willLook = true }
             return !shared.willLook
@@ -114,11 +114,12 @@ import Synchronization
 
     /// Stops the process with a sentence when the caller is on another thread.
     public func checkIsolated() {
-        precondition(self.isCurrent, "an object of event loop \(self.name) was used on another thread")
+        if !self.isCurrent { self.fail("an object of event loop \(self.name) was used on another thread") }
     }
 
-    /// Whether the caller is on the loop.
-    public func isIsolatingCurrentContext() -> Bool? { self.isCurrent }
+    /// Unlike a precondition this says its sentence in optimized builds, too.
+    @inline(never)
+    private func fail(_ sentence: String) -> Never { fatalError(sentence) }
 
     // MARK: Doors
 
@@ -246,7 +247,7 @@ import Synchronization
     /// Lets queued jobs finish, then ends the thread and waits for it. Idempotent. Nothing may be enqueued
     /// later: end the tasks that use the loop first. Never call it on the loop itself.
     public func stop() {
-        precondition(!self.isCurrent, "event loop \(self.name) cannot wait for itself to stop")
+        if self.isCurrent { self.fail("event loop \(self.name) cannot wait for itself to stop") }
         let thread = self.join.withLock { thread -> pthread_t? in
             defer { thread = nil }
             return thread

@@ -57,9 +57,6 @@ public enum RESPValue: Sendable, Hashable {
 
     /// The elements of an array; else nil.
     public var array: [RESPValue]? { if case .array(let elements) = self { elements } else { nil } }
-
-    /// Whether it is nothing.
-    public var isNull: Bool { self == .null }
 }
 
 /// An error that the server sent, in its own words.

@@ -31,6 +31,8 @@ final class RedisLink {
     private var dropReason: String?
     private var lostAt: Int?
     private var attempts = 0
+    /// Whether the present connection ends because the server cannot be used, which has been said already.
+    private var isRefused = false
     private(set) var isReady = false
 
     init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions, purpose: String, checks: Bool, log: Log) {
@@ -123,6 +125,7 @@ final class RedisLink {
         case .more: break
         case .later(let words): self.drop("the server is not ready: \(words)")
         case .refused(let sentence):
+            self.isRefused = true
             self.handlers?.refused(sentence)
             self.drop(sentence)
         case .ready(let isMaster, let replid):
@@ -146,18 +149,23 @@ final class RedisLink {
         if self.lostAt == nil {
             self.lostAt = EventLoop.now
             self.attempts = 0
-            self.log(
-                .warning,
-                wasReady
-                    ? "The connection to Redis is lost; it is being restored"
-                    : "Redis cannot be reached; it is tried again and again",
-                [
-                    "redis.endpoint": "\(self.endpoint)", "redis.purpose": self.purpose, "reason": words,
-                    "retry.ms": "\(pause)",
-                ])
+            if !self.isRefused { self.tellLost(wasReady: wasReady, reason: words, pause: pause) }
         }
+        self.isRefused = false
         self.handlers?.lost(words)
         self.retry?.start(afterMilliseconds: pause)
+    }
+
+    private func tellLost(wasReady: Bool, reason: String, pause: Int) {
+        self.log(
+            .warning,
+            wasReady
+                ? "The connection to Redis is lost; it is being restored"
+                : "Redis cannot be reached; it is tried again and again",
+            [
+                "redis.endpoint": "\(self.endpoint)", "redis.purpose": self.purpose, "reason": reason,
+                "retry.ms": "\(pause)",
+            ])
     }
 
     private func tellReady() {

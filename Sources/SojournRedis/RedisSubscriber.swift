@@ -32,8 +32,9 @@ public final class RedisSubscriber {
     public var onLost: (() -> Void)?
     /// These channels are back after ``onLost``; what was published in between is not.
     public var onRestored: ((_ channels: [String]) -> Void)?
-    /// Whether all channels are subscribed and the last probe was heard.
-    public var isHealthy: Bool { self.book.isComplete && !self.isDeaf }
+    /// Whether what is published arrives, as far as that is known: all channels are subscribed, and no probe went
+    /// unheard. Before the first attempt to connect has succeeded or failed, nothing speaks against it.
+    public var isHealthy: Bool { !self.isDeaf && (self.book.isComplete || self.isUntried) }
 
     let loop: EventLoop
     let log: Log
@@ -44,8 +45,10 @@ public final class RedisSubscriber {
     private var flushIsDue = false
     private var hasBeenLost = false
     private var isClosed = false
-    /// No probe has been heard since the last one failed, or since the start.
-    var isDeaf: Bool
+    /// No attempt to connect has come to an end yet.
+    private var isUntried = true
+    /// No probe has been heard since the last one failed.
+    var isDeaf = false
     var awaitedNonce: String?
     var probeCount = 0
     var probeTimer: LoopTimer?
@@ -61,7 +64,6 @@ public final class RedisSubscriber {
         self.endpoint = endpoint
         self.options = options
         self.probe = probe
-        self.isDeaf = probe != nil
         self.log = log
         self.link = RedisLink(
             loop: loop, endpoint: endpoint, options: options, purpose: "subscriptions", checks: false, log: log)
@@ -150,6 +152,7 @@ public final class RedisSubscriber {
     }
 
     private func linkIsReady() {
+        self.isUntried = false
         self.book.opened()
         if let probe = self.probe, !self.book.wants(probe.channel) {
             self.book.subscribe(probe.channel, SubscriptionBook.Waiter { _ in })
@@ -159,6 +162,7 @@ public final class RedisSubscriber {
     }
 
     private func linkIsLost() {
+        self.isUntried = false
         self.book.lost()
         self.awaitedNonce = nil
         self.probeLimit?.stop()

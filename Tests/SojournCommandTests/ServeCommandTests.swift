@@ -79,7 +79,9 @@ import Testing
         arguments: [
             (["help"], 0, "usage: sojourn <command>", ""), (["--help"], 0, "usage: sojourn <command>", ""),
             (["serve", "--help"], 0, "--session-default-timeout-minutes NUMBER", ""),
-            (["help", "serve"], 0, "also ELIZA_SERVER_AUTH_TOKEN", ""), (["version"], 0, "sojourn \(version)", ""),
+            (["help", "serve"], 0, "also ELIZA_SERVER_AUTH_TOKEN", ""),
+            (["help", "agent"], 0, "usage: sojourn agent echo", ""),
+            (["help", "bench"], 0, "usage: sojourn bench", ""), (["version"], 0, "sojourn \(version)", ""),
             ([], 64, "", "usage: sojourn <command>"),
             (["sevre"], 64, "", "there is no command sevre; did you mean serve?"),
         ] as [([String], CInt, String, String)])

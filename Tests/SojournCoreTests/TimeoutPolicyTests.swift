@@ -33,14 +33,4 @@ import Testing
         #expect(lead(300_000, 300_000) == 150_000)
         #expect(lead(600_000, 300_000) == 300_000)
     }
-
-    @Test func `a patch keeps what it does not name and clamps the cap`() {
-        let policy = TimeoutPolicy(timeout: 100, autoRenew: true, maxDuration: 500, warning: 10)
-        #expect(TimeoutPatch().applied(to: policy, maximumTimeout: 1000) == policy)
-        let changed = TimeoutPatch(timeout: 700, autoRenew: false, warning: 20).applied(
-            to: policy, maximumTimeout: 1000)
-        #expect(changed == TimeoutPolicy(timeout: 700, autoRenew: false, maxDuration: 700, warning: 20))
-        #expect(TimeoutPatch(maxDuration: 5000).applied(to: policy, maximumTimeout: 1000).maxDuration == 2000)
-        #expect(TimeoutPatch(maxDuration: -5).applied(to: policy, maximumTimeout: 1000).maxDuration == 100)
-    }
 }

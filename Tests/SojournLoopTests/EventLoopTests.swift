@@ -174,6 +174,17 @@ private func helper(_ loop: EventLoop) async -> Bool {
         #expect(fired.withLock { $0 })
     }
 
+    @Test func `an object of a loop that is touched on another thread stops the process with a sentence`() async throws
+    {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let loop = EventLoop(name: "mine")
+            let box = try await loop.run { Confined([1], to: loop) }
+            _ = box.value
+        }
+        let words = String(decoding: try #require(result).standardErrorContent, as: UTF8.self)
+        #expect(words.contains("an object of event loop mine was used on another thread"), "\(words)")
+    }
+
     @Test func `stopping runs what was queued and drops what comes later`() async throws {
         // Many times, because the wake-up of the stop must not be lost behind that of a call.
         for calls in 0..<200 {

@@ -35,7 +35,7 @@ private func read(_ text: String, chunk: Int) throws -> [RESPValue] {
         #expect(RESPValue.bulk(Array("12".utf8)).int == 12)
         #expect(RESPValue.integer(12).string == "12")
         #expect(RESPValue.simple("x").bytes == [120])
-        #expect(RESPValue.null.isNull && RESPValue.null.string == nil)
+        #expect(RESPValue.null.string == nil)
         #expect(RESPErrorReply(message: "NOSCRIPT No matching script").code == "NOSCRIPT")
     }
 

@@ -193,7 +193,9 @@ import Testing
             #expect(states.count == 3 && states.first == .connecting && states.last == .ready)
             redis.close()
         }
+        // It says why, once, and not that the server cannot be reached.
         #expect(book.messages.filter { $0.hasPrefix("error: This Redis server cannot be used") }.count == 1)
+        #expect(!book.messages.contains { $0.hasPrefix("warning: ") }, "\(book.messages)")
     }
 
     @Test func `appends of one key keep their order when the server forgets its scripts`() async throws {

@@ -29,6 +29,7 @@ private final class Listener {
         let server = try await RedisServer.start()
         try await onLoop { loop in
             let listener = Listener(RedisSubscriber(loop: loop, endpoint: server.endpoint, options: .quiet))
+            #expect(listener.subscriber.isHealthy, "nothing speaks against it yet")
             let raw = try server.client()
             for channel in ["{a}", "{b}", "{c}"] {
                 try await listener.subscriber.subscribe(channel)
@@ -54,6 +55,7 @@ private final class Listener {
             } catch let error as RedisError {
                 #expect(error.code == .unavailable)
             }
+            #expect(!listener.subscriber.isHealthy)
             let done = Outcomes(1)
             loop.spawn {
                 try? await listener.subscriber.subscribe("{b}")

@@ -13,7 +13,7 @@ private let create = #""agentId":"{agent}","userId":"{user}""#
 private let statuses = "Must be one of: idle, running, waiting, expired, ended, archived"
 
 extension BadInput {
-    static let all = creates + sessions + messages + timeouts + heartbeats + pages + streams + routes
+    static let all = creates + sessions + messages + timeouts + heartbeats + pages + streams + turns + clocks + routes
 
     static let creates: [BadInput] = [
         BadInput("POST", "", nil, 400, v, missing),
@@ -276,6 +276,54 @@ extension BadInput {
         return rows
     }()
 
+    static let turns: [BadInput] = {
+        let id = "Invalid messageId: Must be 1 to 64 letters, digits, '-', '.' or '_'"
+        let syntax = "Invalid JSON in request body: a member name was expected at byte 1"
+        var rows = [
+            BadInput("POST", "/{live}/deltas", nil, 400, v, id),
+            BadInput("POST", "/{live}/deltas", "", 400, v, id),
+            BadInput("POST", "/{live}/deltas", #"{"messageId":7,"text":"a"}"#, 400, v, id),
+            BadInput("POST", "/{live}/deltas", #"{"messageId":"a b","text":"a"}"#, 400, v, id),
+            BadInput("POST", "/{live}/deltas", "{", 400, v, syntax),
+            BadInput(
+                "POST", "/{live}/deltas", #"{"messageId":"m"}"#, 400, v,
+                "Invalid text: Must be a string of at most 65536 characters"),
+            BadInput(
+                "POST", "/{live}/deltas", #"{"messageId":"m","text":"a","index":-1}"#, 400, v,
+                "Invalid index: Must be a whole number from 0"),
+            BadInput(
+                "POST", "/{live}/deltas", #"{"messageId":"m","deltas":[]}"#, 400, v,
+                "Invalid deltas: Must be an array of 1 to 1000 pieces"),
+            BadInput("POST", "/{live}/interrupt", "{", 400, v, syntax),
+            BadInput(
+                "POST", "/{live}/interrupt", #"{"queue":"drop"}"#, 400, v, "Invalid queue: Must be one of: keep, clear"),
+            BadInput("GET", "/{live}/turns/7", nil, 404, "NOT_FOUND", "Turn '7' not found"),
+            BadInput("GET", "/{live}/turns/x", nil, 404, "NOT_FOUND", "Turn 'x' not found"),
+            BadInput("DELETE", "/{live}/queue/7", nil, 404, "NOT_FOUND", "Turn '7' not found"),
+            BadInput("DELETE", "/{live}/queue/x", nil, 404, "NOT_FOUND", "Turn 'x' not found"),
+        ]
+        let requests: [(String, String, String?)] = [
+            ("GET", "turns", nil), ("GET", "turns/1", nil), ("GET", "queue", nil), ("DELETE", "queue/1", nil),
+            ("POST", "interrupt", ""), ("POST", "deltas", #"{"messageId":"m","text":"a"}"#),
+        ]
+        for (method, path, body) in requests {
+            rows += [
+                BadInput(method, "/{unknown}/\(path)", body, 404, notFound, unknown),
+                BadInput(method, "/{ended}/\(path)", body, 404, notFound, ended),
+                BadInput(method, "/{expired}/\(path)", body, 410, gone, expired),
+                BadInput(
+                    "PATCH", "/{live}/\(path)", "{}", 405, "METHOD_NOT_ALLOWED",
+                    "Method PATCH is not allowed for \(TestNode.base)/{live}/\(path)"),
+            ]
+        }
+        return rows
+    }()
+
+    /// Paths are counted from the base of the sessions, so these go up.
+    static let clocks: [BadInput] = [nil, "", "{}", #"{"advanceMs":"1"}"#, #"{"advanceMs":1.5}"#].map {
+        BadInput("POST", "^/test/clock", $0, 400, v, "Invalid advanceMs: Must be a whole number of milliseconds")
+    }
+
     static let routes: [BadInput] = {
         let base = TestNode.base
         return [
@@ -307,6 +355,8 @@ extension BadInput {
             BadInput(
                 "POST", "/{live}/stream", "{}", 405, "METHOD_NOT_ALLOWED",
                 "Method POST is not allowed for \(base)/{live}/stream"),
+            BadInput(
+                "GET", "^/test/clock", nil, 405, "METHOD_NOT_ALLOWED", "Method GET is not allowed for /test/clock"),
             // These names are routes of their own, not sessions.
             BadInput(
                 "DELETE", "/health", nil, 405, "METHOD_NOT_ALLOWED", "Method DELETE is not allowed for \(base)/health"),

@@ -24,7 +24,8 @@ import Testing
         try node.say("hi", in: id)
         redis.signal(SIGSTOP)
         let base = TestNode.base
-        // What writes with its first call is in flight; what reads first is not.
+        // What writes with its first call is in flight; what reads first is not. The node knows the session, so a message
+        // is one call.
         let writes = [
             ("POST", base, #"{"agentId":"\#(TestNode.agent)","userId":"\#(TestNode.user)"}"#),
             ("POST", "\(base)/\(id)/renew", ""), ("POST", "\(base)/\(id)/heartbeat", ""),

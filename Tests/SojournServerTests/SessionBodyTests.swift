@@ -175,13 +175,15 @@ import Testing
         let redis = try await RedisServer.start()
         defer { redis.stop() }
         let node = try await TestNode.start(on: redis)
+        // What is not known yet counts as well: the node has not heard itself on its channels so soon.
+        #expect(try node.call("GET", "/health")["status"] == "healthy")
         _ = try node.create()
         let expiring = try node.create(config: #"{"timeoutMinutes":5,"warningThresholdMinutes":5}"#)
         try node.advance(minutes: 3)
-        // At first the node has not heard itself yet, which it says.
         try await eventually("the counts are fresh") {
             let answer = try node.call("GET", "/health")
-            return answer["activeSessions"] == 2 && answer["status"] == "healthy"
+            #expect(answer["status"] == "healthy")
+            return answer["activeSessions"] == 2
         }
         let healthy = try node.call("GET", "/health")
         #expect(healthy.status == 200)

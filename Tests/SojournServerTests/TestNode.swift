@@ -18,8 +18,10 @@ final class TestNode: Sendable {
     let server: Server
     let archive: Archive?
     private let loops: [EventLoop]
+    private let redis: RedisServer
 
-    private init(store: SessionStore, server: Server, archive: Archive?, loops: [EventLoop]) {
+    private init(store: SessionStore, server: Server, archive: Archive?, loops: [EventLoop], redis: RedisServer) {
+        self.redis = redis
         self.store = store
         self.server = server
         self.archive = archive
@@ -44,14 +46,17 @@ final class TestNode: Sendable {
         settings.testClock = true
         adjust(&settings)
         let server = try await Server.start(configuration: settings, store: store)
-        return TestNode(store: store, server: server, archive: archive, loops: loops)
+        KeyspaceWalk.nodeStarted(on: redis)
+        return TestNode(store: store, server: server, archive: archive, loops: loops, redis: redis)
     }
 
-    /// Drains the server and shuts the store down.
+    /// Drains the server and shuts the store down. After the last node of a Redis every key must have a TTL or an owner.
     func stop() async {
         await self.server.drain()
         await self.store.shutdown()
         await self.archive?.close()
+        let violations = KeyspaceWalk.nodeStopped(on: self.redis)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     // MARK: Requests

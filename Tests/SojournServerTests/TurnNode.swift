@@ -28,6 +28,7 @@ final class TurnNode: Sendable {
         var serving = try ServerConfiguration.forTests()
         serving.answerLimit = 5_000
         let server = try await Server.start(configuration: serving, store: store)
+        KeyspaceWalk.nodeStarted(on: redis)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
     }
 
@@ -41,6 +42,8 @@ final class TurnNode: Sendable {
     func stop() async {
         await self.server.drain()
         await self.store.shutdown()
+        let violations = KeyspaceWalk.nodeStopped(on: self.redis)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     /// One request on a connection of its own, off the cooperative pool.

@@ -42,6 +42,13 @@ import Testing
         try server.client().send("KEYS", pattern).array.count
     }
 
+    @Test func `a transaction takes sessions until they are many or long, and one at least`() {
+        #expect(Archivist.batchSize([]) == 0)
+        #expect(Archivist.batchSize(Array(repeating: 10, count: 1000)) == Archivist.batch)
+        #expect(Archivist.batchSize([Archivist.eventsHeld + 1, 1]) == 1)
+        #expect(Archivist.batchSize([Archivist.eventsHeld - 1, 1, 1]) == 2)
+    }
+
     @Test func `two archivists share the work, and each session is served once`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }

@@ -18,6 +18,14 @@ import Testing
     private final class Ledger: Sendable {
         let outcomes = Locked(Outcomes())
         let isOver = Locked(false)
+        private let logged = Locked<[String: Int]>([:])
+
+        var log: Log {
+            Log(minimum: .notice) { event in self.logged.withLock { $0[event.message, default: 0] += 1 } }
+        }
+
+        /// How often a sentence was logged.
+        func count(of sentence: String) -> Int { self.logged.withLock { $0[sentence] ?? 0 } }
     }
 
     private func write(_ writer: String, from node: StoreNode, to session: Session, into ledger: Ledger) async {
@@ -48,15 +56,16 @@ import Testing
     {
         let server = try await RedisServer.start(["--appendfsync", fsync])
         defer { server.stop() }
+        let ledger = Ledger()
         var nodes: [StoreNode] = []
         for name in ["a", "b"] {
-            nodes.append(try await StoreNode.start(on: server, name: name) { $0.commandTimeout = 1_000 })
+            nodes.append(
+                try await StoreNode.start(on: server, name: name, log: ledger.log) { $0.commandTimeout = 1_000 })
         }
         let session = try await nodes[0].session()
         let readers = [
             try await WatchRecord.start(on: nodes[0], session), try await WatchRecord.start(on: nodes[1], session),
         ]
-        let ledger = Ledger()
         let writers = (0..<8).map { number in
             let node = nodes[number % 2]
             return Task { await self.write("w\(number)", from: node, to: session, into: ledger) }
@@ -76,6 +85,9 @@ import Testing
             try await eventually { ledger.outcomes.withLock { $0.acknowledged.count } > count }
             let pause = clock.now - back
             #expect(pause < .seconds(5))
+            // Both nodes say so, of both their connections.
+            try await eventually { ledger.count(of: "The connection to Redis is back") == 4 * round }
+            #expect(ledger.count(of: "The connection to Redis is lost; it is being restored") == 4 * round)
             print("appendfsync \(fsync): serving again \(pause) after Redis answered")
         }
         ledger.isOver.withLock { $0 = true }

@@ -107,6 +107,48 @@ import Testing
         return (picked.map(\.seq).reversed(), matching.count > limit)
     }
 
+    /// A log in memory that notes how much of it is read.
+    private final class CountedLog: LogSource {
+        private let events: [Event]
+        private(set) var read = 0
+
+        /// Every `spacing`th event is a message, the rest are renewals.
+        init(length: Int, spacing: Int) {
+            self.events = (1...length).compactMap { seq in
+                let type = seq % spacing == 0 ? "user.message" : "session.renewed"
+                let text =
+                    #"{"v":1,"epoch":"e.1","seq":\#(seq),"at":1,"type":"\#(type)","sessionId":"s","#
+                    + #""data":{"id":"\#(seq)","content":"c"}}"#
+                return Event(bytes: Array(text.utf8))
+            }
+        }
+
+        func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+            let range = self.events[(from - 1)..<min(to, self.events.count)]
+            let taken = newestFirst ? Array(range.suffix(limit).reversed()) : Array(range.prefix(limit))
+            self.read += taken.count
+            return LogPage(events: taken, oldest: 1, head: self.events.count, epoch: "e.1")
+        }
+    }
+
+    @Test(arguments: [1, 2, 10, 300])
+    func `a page reads little more of the log than it gives`(spacing: Int) async throws {
+        for limit in [1, 50] {
+            for after in [nil, PageBound.seq(0)] {
+                let log = CountedLog(length: 20_000, spacing: spacing)
+                let page = try await MessagePager(limit: limit, before: nil, after: after).page(of: log)
+                #expect(page.messages.count == limit && page.hasMore)
+                let needed = (limit + 1) * spacing
+                #expect(log.read <= max(2 * (limit + 1), min(3 * needed, needed + StoreShard.stretch)))
+            }
+        }
+        let log = CountedLog(length: 20_000, spacing: spacing)
+        let page = try await EventPager(after: 5, before: nil, limit: 600, types: nil).page(of: log)
+        #expect(page.events.compactMap(\.seq) == Array(6...605) && page.hasMore && log.read == 601)
+        let some = try await EventPager(after: nil, before: 20_001, limit: 60, types: ["user.message"]).page(of: log)
+        #expect(some.events.count == 60 && some.hasMore)
+    }
+
     @Test func `events are paged forward, backward and by type`() async throws {
         try await self.withConversation { node, session, messages in
             let log = try await node.log(of: session)

@@ -48,6 +48,7 @@ final class ScriptBed {
 
     /// Calls a script with exactly the rights that its keys give.
     func call(_ script: Script, _ keys: [String], _ arguments: [String]) throws -> RawReply {
+        #expect(keys.count >= script.keyCount, "\(script.name) declares \(script.keyCount) keys")
         let rights = keys.map { "~" + $0 } + keys.filter { $0.contains(":ch:") }.map { "&" + $0 }
         try self.redis.send(["ACL", "SETUSER", "strict", "resetkeys", "resetchannels"] + rights)
         return try self.strict.send(["EVAL", script.source, "\(keys.count)"] + keys + arguments)
@@ -134,7 +135,7 @@ final class ScriptBed {
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
                 hash.isEmpty ? keys.session : self.conversation(hash),
-                seen.isEmpty ? keys.session : keys.prefix + "s:" + seen, keys.channel,
+                seen.isEmpty ? keys.session : keys.prefix + "s:" + seen, keys.channel, keys.session,
             ],
             [
                 id.text, "AAAAAAAAAAAAAAAAUUUUUUUUUUUUUUUU", replid, hash, seen, "\(timeout)", "\(warning)", "\(max)",
@@ -191,7 +192,9 @@ final class ScriptBed {
     func fire(_ id: SessionID) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            self.scripts.fire, [keys.session, keys.clock, keys.log, keys.due, keys.channel], [id.text, Self.replid])
+            self.scripts.fire,
+            [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.deltas],
+            [id.text, Self.replid, "3"])
     }
 
     func end(
@@ -204,6 +207,7 @@ final class ScriptBed {
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
                 hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas,
+                keys.turns, keys.queue,
             ], [id.text, reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"])
     }
 

@@ -2,6 +2,7 @@ import SojournArchive
 import SojournCore
 import SojournLoop
 import SojournTesting
+import Testing
 
 @testable import SojournStore
 
@@ -10,6 +11,7 @@ final class StoreNode: Sendable {
     let loops: [EventLoop]
     let store: SessionStore
     let archive: Archive?
+    private let server: RedisServer
 
     /// Starts a node on `server`; with `archivePath` it is an archivist.
     static func start(
@@ -25,19 +27,23 @@ final class StoreNode: Sendable {
         if let archivePath { archive = try await Archive.open(path: archivePath, log: log) }
         let store = try await SessionStore.start(
             configuration: configuration, loops: threads, archive: archive, log: log)
-        return StoreNode(loops: threads, store: store, archive: archive)
+        KeyspaceWalk.nodeStarted(on: server)
+        return StoreNode(loops: threads, store: store, archive: archive, server: server)
     }
 
-    private init(loops: [EventLoop], store: SessionStore, archive: Archive?) {
+    private init(loops: [EventLoop], store: SessionStore, archive: Archive?, server: RedisServer) {
+        self.server = server
         self.loops = loops
         self.store = store
         self.archive = archive
     }
 
-    /// Shuts the node down cleanly.
+    /// Shuts the node down cleanly. After the last node of a server every key must have a TTL or an owner.
     func stop() async {
         await self.store.shutdown()
         await self.archive?.close()
+        let violations = KeyspaceWalk.nodeStopped(on: self.server)
+        #expect(violations.isEmpty, "law 7: \(violations)")
     }
 
     static let agent = "11111111-1111-4111-8111-111111111111"

@@ -5,7 +5,50 @@ import Testing
 
 @testable import SojournStore
 
+/// Counts what the streams of one node bring, over many sessions. Lives on the node's loop.
+private final class StreamTally: FeedReader {
+    /// Events by type; gaps and ends of streams are counted as `gap` and `end`.
+    private(set) var counts: [String: Int] = [:]
+    /// How many streams have caught up.
+    private(set) var ready = 0
+    private var subscriptions: [Subscription] = []
+
+    init(of ids: [SessionID], on feed: Feed) {
+        self.subscriptions = ids.map { feed.subscribe(self, to: $0, after: .start) }
+    }
+
+    let isReady = true
+    func take(_ event: LiveEvent) { self.counts[event.event.type, default: 0] += 1 }
+    func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor) { self.counts["gap", default: 0] += 1 }
+    func caughtUp(_ cursor: Cursor) { self.ready += 1 }
+    func finished(_ reason: FeedEnd) { self.counts["end", default: 0] += 1 }
+}
+
 @Suite(.serialized) struct SweepTests {
+    /// A stream of each session, spread over the nodes.
+    private func streams(of ids: [SessionID], on nodes: [StoreNode]) async throws -> [Confined<StreamTally>] {
+        var tallies: [Confined<StreamTally>] = []
+        for (place, node) in nodes.enumerated() {
+            let share = stride(from: place, to: ids.count, by: nodes.count).map { ids[$0] }
+            tallies.append(try await node.shard { Confined(StreamTally(of: share, on: $0.feed), to: $0.loop) })
+        }
+        try await eventually(within: 30, "every stream has caught up") {
+            var ready = 0
+            for (node, tally) in zip(nodes, tallies) { ready += try await node.loops[0].run { tally.value.ready } }
+            return ready == ids.count
+        }
+        return tallies
+    }
+
+    /// What all streams together have brought.
+    private func counts(_ tallies: [Confined<StreamTally>], on nodes: [StoreNode]) async throws -> [String: Int] {
+        var counts: [String: Int] = [:]
+        for (node, tally) in zip(nodes, tallies) {
+            counts.merge(try await node.loops[0].run { tally.value.counts }, uniquingKeysWith: +)
+        }
+        return counts
+    }
+
     private func nodes(_ names: [String], on server: RedisServer, partitions: Int = 256) async throws -> [StoreNode] {
         var nodes: [StoreNode] = []
         for name in names {
@@ -71,8 +114,11 @@ import Testing
         defer { server.stop() }
         let nodes = try await self.nodes(["a", "b", "c", "d", "e"], on: server)
         var best: Int64 = .max
-        for _ in 1...5 where best >= 250 {
+        for round in 1...5 where best >= 250 {
             let (ids, deadline) = try await self.sessions(1000, on: nodes[0])
+            // What the streams of all sessions bring is counted once; it takes a share of the machine.
+            let streamed = round == 1 ? ids : []
+            let tallies = try await self.streams(of: streamed, on: nodes)
             var worst: Int64 = 0
             for (type, due) in [("session.expiring", deadline - 5 * 60_000), ("session.expired", deadline)] {
                 try await self.jump(to: due, ahead: 2_500, on: nodes[0], with: ids[0])
@@ -91,6 +137,15 @@ import Testing
             best = min(best, worst)
             // Nobody fires them again.
             #expect(try self.events("session.expiring", of: ids, on: server).count == 1000)
+            // A stream ends with its session, so nothing comes after these.
+            try await eventually(within: 30, "every stream has ended") {
+                try await self.counts(tallies, on: nodes)["end"] ?? 0 == streamed.count
+            }
+            let brought = try await self.counts(tallies, on: nodes)
+            for type in ["session.expiring", "session.expired"] {
+                #expect(brought[type] ?? 0 == streamed.count, "\(brought)")
+            }
+            #expect(brought["gap"] == nil)
             var counts = [0, 0]
             for node in nodes {
                 let duties = node.store.duties

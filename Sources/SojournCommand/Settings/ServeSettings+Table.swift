@@ -8,13 +8,8 @@ extension ServeSettings {
     private static let network: [Setting] = [
         Setting(
             name: "host", placeholder: "ADDRESS", standard: "127.0.0.1",
-            help: "the address to listen on; 0.0.0.0 or :: for all"
-        ) { settings, text in
-            guard !text.isEmpty, !text.contains(where: \.isWhitespace) else {
-                throw Rule("an address or the name of a host")
-            }
-            settings.host = text
-        },
+            help: "the numeric address to listen on, or localhost; 0.0.0.0 or :: for all"
+        ) { $0.host = try Rule.address($1) },
         Setting(
             name: "port", placeholder: "NUMBER", standard: "3000", help: "the port to listen on; 0 takes a free one"
         ) {
@@ -37,7 +32,8 @@ extension ServeSettings {
         ) { $0.data = try Rule.path($1) },
         Setting(
             name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
-            help: "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=0]", shown: RedisAddress.redacted
+            help: "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=0&user=…&password=…]",
+            shown: RedisAddress.redacted
         ) { $0.redis = try RedisAddress($1) },
         Setting(
             name: "redis-appendfsync", placeholder: "WHEN", standard: "always",
@@ -84,7 +80,7 @@ extension ServeSettings {
         ) { $0.drain = try Rule.duration($1, unit: 1000, "seconds", 0...3600) },
         Setting(
             name: "outage-threshold-seconds", placeholder: "NUMBER", standard: "15",
-            help: "how long Redis must be away for sessions to get a grace"
+            help: "for how long Redis, or every node, must be away for sessions to get a grace"
         ) { $0.outageThreshold = try Rule.duration($1, unit: 1000, "seconds", 1...86_400) },
         Setting(
             name: "outage-hold-seconds", placeholder: "NUMBER", standard: "60",

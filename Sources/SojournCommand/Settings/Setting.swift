@@ -1,3 +1,5 @@
+import Glibc
+
 /// One setting of `sojourn serve`: its names, its help, and how its text becomes a value.
 ///
 /// The same row drives the flag `--name`, the variable `SOJOURN_NAME`, the line `name = value` of a config
@@ -74,6 +76,14 @@ extension Rule {
         guard fits, (1...limit).contains(text.utf8.count) else {
             throw Rule("1 to \(limit) letters, digits or any of \(alsoAllowed)")
         }
+        return text
+    }
+
+    /// An address that can be listened on without asking a name server.
+    static func address(_ text: String) throws -> String {
+        var bytes = in6_addr()
+        let isNumeric = unsafe inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1
+        guard isNumeric || text == "localhost" else { throw Rule("a numeric IP address, or localhost") }
         return text
     }
 

@@ -12,8 +12,16 @@ enum SettingsHelp {
           --config FILE
               reads settings from this file; lines that begin with # are comments
 
-        """ + ServeSettings.table.map(self.entry).joined(separator: "\n")
+        """ + ServeSettings.table.map(self.entry).joined(separator: "\n") + self.variables
     }
+
+    /// What only variables can say.
+    private static let variables = """
+
+          Timeouts of one agent come from the variables AGENT_<ID or NAME>_SESSION_TIMEOUT_MINUTES,
+          …_SESSION_MAX_DURATION_MINUTES, …_SESSION_WARNING_THRESHOLD_MINUTES and …_SESSION_AUTO_RENEW.
+
+        """
 
     private static func entry(_ setting: Setting) -> String {
         let value = setting.placeholder.map { " \($0)" } ?? ""

@@ -95,20 +95,31 @@ public enum EndReason: String, Sendable, CaseIterable {
 
 /// What a session is doing.
 public enum SessionStatus: String, Sendable, CaseIterable {
+    /// Nothing; it waits for somebody to speak.
     case idle
+    /// A turn holds a live lease.
     case running
+    /// Its running turn waits for a human.
     case waiting
+    /// Its deadline passed.
     case expired
+    /// It was deleted.
     case ended
+    /// It was closed early and kept read-only.
     case archived
 }
 
 /// Where a session stands in its life.
 public enum SessionPhase: String, Sendable, CaseIterable {
+    /// No message yet.
     case created
+    /// In use.
     case active
+    /// Half of the timeout has passed without a sign of life.
     case dormant
+    /// The warning is due or given.
     case expiring
+    /// Its life is over.
     case closed
 }
 

@@ -48,13 +48,4 @@ public struct TimeoutPatch: Sendable, Hashable {
         self.maxDuration = maxDuration
         self.warning = warning
     }
-
-    /// The policy after the change: the maximum duration is clamped to `[timeout, 2 x maximum timeout]`.
-    public func applied(to policy: TimeoutPolicy, maximumTimeout: Int64) -> TimeoutPolicy {
-        let timeout = self.timeout ?? policy.timeout
-        return TimeoutPolicy(
-            timeout: timeout, autoRenew: self.autoRenew ?? policy.autoRenew,
-            maxDuration: max(timeout, min(self.maxDuration ?? policy.maxDuration, 2 * maximumTimeout)),
-            warning: self.warning ?? policy.warning)
-    }
 }

@@ -42,8 +42,11 @@ public struct CreatedSession: Sendable {
 
 /// Who says something.
 public enum MessageAuthor: String, Sendable {
+    /// The session's user.
     case user
+    /// The session's agent.
     case agent
+    /// Neither: a notice for both.
     case system
 
     var eventType: String {

@@ -44,18 +44,18 @@ public final class SessionStore: Sendable {
     ) async throws -> SessionStore {
         precondition(!loops.isEmpty, "a store needs an event loop")
         var shards: [Confined<StoreShard>] = []
-        for loop in loops {
-            shards.append(
-                try await loop.run {
-                    let shard = StoreShard(loop: loop, configuration: configuration, archive: archive, log: log)
-                    do {
-                        try await shard.start()
-                    } catch {
-                        shard.close()
-                        throw error
-                    }
-                    return Confined(shard, to: loop)
-                })
+        do {
+            for loop in loops {
+                let shard = try await loop.run {
+                    Confined(
+                        StoreShard(loop: loop, configuration: configuration, archive: archive, log: log), to: loop)
+                }
+                shards.append(shard)
+                try await loop.run { try await shard.value.start() }
+            }
+        } catch {
+            await Self.close(shards, on: loops)
+            throw error
         }
         let first = shards[0]
         let duties = try await loops[0].run {
@@ -80,9 +80,11 @@ public final class SessionStore: Sendable {
     public func shutdown() async {
         let duties = self.duties
         try? await self.loops[0].run { await duties.value.stop() }
-        for (loop, shard) in zip(self.loops, self.shards) {
-            try? await loop.run { shard.value.close() }
-        }
+        await Self.close(self.shards, on: self.loops)
+    }
+
+    private static func close(_ shards: [Confined<StoreShard>], on loops: [EventLoop]) async {
+        for (loop, shard) in zip(loops, shards) { try? await loop.run { shard.value.close() } }
     }
 
     /// Runs `body` on the next loop in turn, with its shard.

@@ -12,11 +12,11 @@ import SojournRedis
 final class Archivist {
     /// How often partitions are looked at for sessions that nobody has claimed.
     static let interval = 1_000
-    /// Sessions in one transaction.
+    /// The most sessions in one transaction.
     static let batch = 64
     /// Ids that one look at a partition may take.
     static let perLook = 32
-    /// Events of the sessions that are held in memory at once; a batch is closed when it has more.
+    /// The most events that one batch holds in memory, unless a single session has more.
     static let eventsHeld = 20_000
 
     let shard: StoreShard
@@ -134,12 +134,23 @@ final class Archivist {
         // Sessions that end together go in one transaction: wait a moment for the others.
         await self.shard.loop.sleep(milliseconds: 5)
         while !self.queue.isEmpty {
-            let batch = Array(self.queue.prefix(Self.batch))
+            let batch = Array(self.queue.prefix(Self.batchSize(self.queue.lazy.map(\.head))))
             self.queue.removeFirst(batch.count)
             await self.handOver(batch)
             for session in batch { self.claimed.remove(session.id) }
         }
         self.isWorking = false
+    }
+
+    /// How many sessions of these lengths, from the first on, go in one transaction: one at least.
+    static func batchSize(_ heads: some Sequence<Int>) -> Int {
+        var (sessions, events) = (0, 0)
+        for head in heads.prefix(Self.batch) {
+            events += head
+            guard sessions == 0 || events <= Self.eventsHeld else { break }
+            sessions += 1
+        }
+        return sessions
     }
 
     private func handOver(_ batch: [EndedSession]) async {

@@ -72,10 +72,11 @@ extension Feed {
         // The topic may have passed on what this stretch does not have yet, and the other way round: it is joined
         // when it is at least as far, and `give` leaves out what it has.
         if topic.state == .live, topic.lastDelta > max(subscription.delta, stretch.lastDelta),
-            !subscription.hasTriedDeltas
+            subscription.triedDelta != stretch.lastDelta
         {
-            // A delta overtook this answer, or Redis lost it: ask once more.
-            subscription.hasTriedDeltas = true
+            // A delta overtook this answer: ask again, as often as that happens. Only when Redis lost it is the next
+            // answer the same.
+            subscription.triedDelta = stretch.lastDelta
             return false
         }
         guard topic.state == .live, let last = topic.last, subscription.position >= last.seq else {
@@ -90,7 +91,7 @@ extension Feed {
             return false
         }
         subscription.delta = max(subscription.delta, stretch.lastDelta)
-        subscription.hasTriedDeltas = false
+        subscription.triedDelta = nil
         subscription.isJoined = true
         self.sayCaughtUp(subscription, stretch.epoch)
         return true

@@ -49,8 +49,8 @@ package final class Subscription {
     var epoch: String?
     /// The number of the last delta it was given, in the branch `epoch`.
     var delta: Int
-    /// Whether it was asked once more for deltas that its topic had and the log did not.
-    var hasTriedDeltas = false
+    /// The newest delta of the last answer that was behind the topic.
+    var triedDelta: Int?
     /// Whether it gets events as they come; else it is being fed from the log, or waits.
     var isJoined = false
     var isReading = false

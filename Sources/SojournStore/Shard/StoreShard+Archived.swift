@@ -82,8 +82,10 @@ struct KeptLog: LogSource {
     let shard: StoreShard
     let id: SessionID
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
-        let stretch = try await self.shard.stretch(self.id, from: from, to: to, newestFirst: newestFirst).get()
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+        let stretch = try await self.shard.stretch(
+            self.id, from: from, to: to, limit: limit, newestFirst: newestFirst
+        ).get()
         return LogPage(
             events: stretch.events, oldest: stretch.oldest, head: stretch.history.head, epoch: stretch.epoch)
     }
@@ -94,12 +96,12 @@ struct ArchivedLog: LogSource {
     let shard: StoreShard
     let session: Session
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
         guard let archive = self.shard.archive else { throw .sessionNotFound(self.session.id.text) }
         do {
             let page = try await archive.events(
-                self.session.id.text, after: from - 1, before: to == .max ? nil : to + 1, limit: StoreShard.stretch,
-                newestFirst: newestFirst)
+                self.session.id.text, after: from - 1, before: to == .max ? nil : to + 1,
+                limit: min(limit, StoreShard.stretch), newestFirst: newestFirst)
             return LogPage(
                 events: page.events.compactMap { Event(bytes: $0.body) }, oldest: 1, head: self.session.head,
                 epoch: self.session.epoch)

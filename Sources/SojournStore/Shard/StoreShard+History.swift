@@ -26,8 +26,9 @@ extension StoreShard {
 
 /// A log that can be read in stretches.
 protocol LogSource {
-    /// Events within `from...to`, in order or newest first, some at least if there are any, and the log's head and epoch.
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage
+    /// Events within `from...to`, in order or newest first, and the log's head and epoch. At most `limit` of them and
+    /// ``StoreShard/stretch``; one at least, if there is one.
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage
 }
 
 /// A stretch, and where the log stands.
@@ -43,8 +44,10 @@ struct LiveLog: LogSource {
     let shard: StoreShard
     let id: SessionID
 
-    func read(from: Int, to: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
-        let stretch = try await self.shard.stretch(self.id, from: from, to: to, newestFirst: newestFirst).get()
+    func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+        let stretch = try await self.shard.stretch(
+            self.id, from: from, to: to, limit: limit, newestFirst: newestFirst
+        ).get()
         guard stretch.state == .live else { throw try await self.shard.gone(self.id) }
         return LogPage(
             events: stretch.events, oldest: stretch.oldest, head: stretch.history.head, epoch: stretch.epoch)
@@ -65,8 +68,11 @@ struct MessagePager {
         if case .seq(let seq)? = self.after { from = max(0, min(seq, .max - 1)) + 1 }
         if case .seq(let seq)? = self.before { to = max(seq, 1) - 1 }
         var messages: [Message] = []
+        // Between messages there are other events: as many again at first, and more with every step.
+        var asked = 2 * (self.limit + 1)
         while from <= to, messages.count <= self.limit {
-            let page = try await source.read(from: from, to: to, newestFirst: !forward)
+            let page = try await source.read(from: from, to: to, limit: asked, newestFirst: !forward)
+            asked = min(2 * asked, StoreShard.stretch)
             for event in page.events where EventType.messages.contains(event.type) && self.contains(event) {
                 if let message = Message(event) { messages.append(message) }
                 if messages.count > self.limit { break }
@@ -101,7 +107,9 @@ struct EventPager {
         var events: [Event] = []
         var log: LogPage?
         repeat {
-            let page = try await source.read(from: from, to: max(to, from), newestFirst: backward)
+            // Of a chosen type there may be none for long; without a choice every event counts.
+            let asked = self.types == nil ? self.limit + 1 - events.count : StoreShard.stretch
+            let page = try await source.read(from: from, to: max(to, from), limit: asked, newestFirst: backward)
             log = page
             guard from <= to else { break }
             for event in page.events where self.types?.contains(event.type) ?? true {

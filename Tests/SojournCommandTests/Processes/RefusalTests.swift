@@ -12,6 +12,8 @@ import Testing
         #expect(node.port == nil)
         let sentences = node.log.split(separator: "\n").filter { $0.hasPrefix("sojourn: ") }
         #expect(sentences.count == 1, "\(node.log)")
+        // It is for a person: no code, no place in the source.
+        #expect(!node.log.contains("STORE_UNAVAILABLE") && !node.log.contains(".swift:"), "\(node.log)")
         return String(sentences.last ?? "")
     }
 
@@ -53,6 +55,18 @@ import Testing
         #expect(!sentence.contains("wrong-secret"))
         let without = try await self.refusal(["--redis", "redis://127.0.0.1:\(server.port)"])
         #expect(without.contains("password"), "\(without)")
+    }
+
+    @Test func `an archive that another node has is named, with that node's process`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let shared = ["--redis", self.url(server), "--partitions", "16", "--archive", folder.file("one.sqlite")]
+        let first = try NodeProcess("first", in: folder, shared)
+        try await first.up()
+        let sentence = try await self.refusal(shared)
+        #expect(sentence.contains("one.sqlite is in use by process \(first.pid)"), "\(sentence)")
+        #expect(try await first.stop() == .exited(0))
     }
 
     @Test func `a Redis that is not there is named`() async throws {

@@ -1,19 +1,38 @@
 import Foundation
 import SojournCore
-import SojournTesting
+import SojournLoop
 
 /// Law 7: every Redis key has a TTL or a live owner. The keys of a session are owned by its entry in `due` or `arc`.
 ///
 /// Call it when nothing writes: it reads key by key.
-struct KeyspaceWalk {
+public struct KeyspaceWalk {
+    /// How many nodes run on each server, by its folder.
+    private static let nodes = Locked<[String: Int]>([:])
+
     private let redis: RawRedis
     private let namespace: String
     private var owned: [String: Set<String>] = [:]
 
     /// Walks over every key of a namespace and returns a sentence for each that nobody owns.
-    static func violations(in redis: RawRedis, namespace: String = "sj") throws -> [String] {
+    public static func violations(in redis: RawRedis, namespace: String = "sj") throws -> [String] {
         var walk = KeyspaceWalk(redis: redis, namespace: namespace)
         return try walk.walk()
+    }
+
+    /// Notes that a node runs on a server.
+    public static func nodeStarted(on server: RedisServer) {
+        self.nodes.withLock { $0[server.folder.path, default: 0] += 1 }
+    }
+
+    /// Notes that a node has ended, and returns a sentence for each key that nobody owns, if it was the last one of a
+    /// server that still answers.
+    public static func nodeStopped(on server: RedisServer) -> [String] {
+        let left = self.nodes.withLock { nodes -> Int in
+            nodes[server.folder.path, default: 0] -= 1
+            return nodes[server.folder.path, default: 0]
+        }
+        guard left == 0, server.pid != 0, let client = try? server.client() else { return [] }
+        return (try? self.violations(in: client)) ?? []
     }
 
     private init(redis: RawRedis, namespace: String) {
@@ -34,13 +53,13 @@ struct KeyspaceWalk {
 
     private mutating func violation(_ key: String) throws -> String? {
         guard case .int(let life) = try self.redis.send("PTTL", key), life == -1 else { return nil }
-        let whole = ["meta", "nodes", "archivists", "agents"].map { "\(self.namespace):\($0)" }
+        let whole = ["meta", "nodes", "archivists", "agents", "workers"].map { "\(self.namespace):\($0)" }
         if whole.contains(key) { return nil }
         guard let end = key.range(of: "}:") else { return "\(key) belongs to no partition and has no TTL" }
         let prefix = String(key[..<end.upperBound])
         let parts = key[end.upperBound...].split(separator: ":")
         switch parts.first {
-        case "clk": return nil
+        case "clk", "wk": return nil
         case "due", "arc", "wb":
             let sessions = try self.members(of: key).filter { try self.redis.send("EXISTS", "\(prefix)s:\($0)") == 1 }
             return try self.strangers(in: key, known: Set(sessions))
