@@ -33,13 +33,13 @@ import Testing
     @Test func `a limit holds over three nodes within five percent`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }
-        let limit = RateLimit(count: 50, period: 1000, burst: 10)
+        let limit = RateLimit(count: 50, period: 1000, burst: 25)
         var nodes: [TestNode] = []
         for name in ["a", "b", "c"] { nodes.append(try await TestNode.start(on: redis, name: name)) }
         let clock = try redis.client()
         let begin = try Self.redisTime(clock)
         let tally = Tally()
-        // Each node is asked as fast as it answers, by eight at once, for three seconds of Redis time.
+        // Each node is asked as fast as it answers, by eight at once, for four seconds of Redis time.
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes {
                 for _ in 0..<8 {
@@ -49,11 +49,13 @@ import Testing
             try await group.waitForAll()
         }
         let seconds = Double(try Self.redisTime(clock) - begin) / 1_000_000
-        let expected = Double(limit.burst) + seconds * Double(limit.count)
+        // The flood lasts four seconds; what is under way at its end may come a little later.
+        let least = Double(limit.burst + 4 * limit.count)
+        let most = Double(limit.burst) + seconds * Double(limit.count)
         let (allowed, asked) = tally.counts.withLock { $0 }
         #expect(asked > allowed * 2, "asked \(asked), allowed \(allowed)")
-        #expect(Double(allowed) <= expected * 1.01, "allowed \(allowed) of \(expected)")
-        #expect(Double(allowed) >= expected * 0.95, "allowed \(allowed) of \(expected), asked \(asked)")
+        #expect(Double(allowed) <= most * 1.01, "allowed \(allowed) of \(most)")
+        #expect(Double(allowed) >= least * 0.95, "allowed \(allowed) of \(least), asked \(asked)")
         // A flood here is not a flood there: at most about one call for each that passes or is newly refused.
         var calls = 0
         for node in nodes {

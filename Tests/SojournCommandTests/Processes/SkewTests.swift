@@ -77,7 +77,7 @@ import Testing
                     name, in: folder,
                     [
                         "--redis", "unix:\(redis.folder.file("redis.sock"))", "--partitions", "16", "--rate-limits",
-                        "session.read=40/s:8",
+                        "session.read=40/s:20",
                     ], environment: environment))
         }
         for node in nodes { try await node.up() }
@@ -98,8 +98,9 @@ import Testing
         async let second = Self.flood(ports[1], path, redis, until: begin + 4_000_000)
         async let third = Self.flood(ports[2], path, redis, until: begin + 4_000_000)
         let allowed = Double(try await first + second + third)
-        let expected = 8 + Double(try Self.time(clock) - begin) / 1_000_000 * 40
-        #expect(allowed <= expected * 1.01 && allowed >= expected * 0.95, "\(allowed) of \(expected)")
+        // The flood lasts four seconds; what is under way at its end may come a little later.
+        let most = 20 + Double(try Self.time(clock) - begin) / 1_000_000 * 40
+        #expect(allowed <= most * 1.01 && allowed >= (20 + 4 * 40) * 0.95, "\(allowed) of 180 to \(most)")
         for node in nodes { #expect(try await node.stop() == .exited(0)) }
     }
 }
