@@ -81,7 +81,9 @@ public final class HTTPExchange {
     }
 
     /// Adds fields to the answer, whoever gives it and whichever it is.
-    public func addToAnswer(_ headers: HTTPHeaders) { self.extra += headers }
+    public func addToAnswer(_ headers: HTTPHeaders) {
+        self.extra = self.extra.isEmpty ? headers : self.extra + headers
+    }
 
     private func claimAnswer() {
         precondition(!self.answered, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
