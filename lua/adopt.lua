@@ -1,9 +1,9 @@
 #!lua
--- Opens the first turn of a session whose agent begins to work by turns, for messages that nobody has answered.
+-- Lets a session work by turns from now on: each message that nobody has answered gets its turn.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] head of the log that was looked at
--- ARGV[4] seqs of the messages, with commas
--- Returns {1, now, turn}; {0} it has turns already, or does not live; {4} the log has grown: look again
+-- ARGV[4] seqs of the messages, with commas, or "" (at most the length of a queue)
+-- Returns {1, now}; {0} it has turns already, or does not live; {4} the log has grown: look again
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"
@@ -23,7 +23,8 @@ local x, cap = deadline(h.c, h.b, h.t, h.m, h.y, h.z)
 if expired(clk, raw, now, x, cap) then return {0} end
 if h.q ~= head then return {4} end
 local w = writer(log, channel, branch(s, replid, h.e, h.g, h.q), h.q, now, id)
-local n = open(s, tn, q, w, now, input, false)
+redis.call('HSET', s, 'tc', 0)
+for seq in string.gmatch(input, '%d+') do open(s, tn, q, w, now, seq, false) end
 redis.call('HSET', s, 'q', w.head)
-redis.call('ZADD', due, 'LT', now + 2000, id)
-return {1, now, n}
+if input ~= '' then redis.call('ZADD', due, 'LT', now + 2000, id) end
+return {1, now}

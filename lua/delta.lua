@@ -1,19 +1,25 @@
 #!lua
 -- Publishes what was added to a message that is being written, and keeps it for those who join before it is done.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] deltas   KEYS[4] channel
+-- KEYS[5] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] id of the message
 -- ARGV[4] "", or id of the turn, or that, a space, and its worker's token
 -- ARGV[5] life of the deltas in ms   ARGV[6] how many of them are kept
--- ARGV[7] the sender's number of its first piece, from 0, or ""   ARGV[8] the piece as JSON text without quotes, ...
+-- ARGV[7] fingerprint of the request, beginning with a letter, or ""
+-- ARGV[8] the sender's number of its first piece, from 0, or ""   ARGV[9] the piece as JSON text without quotes, ...
 -- Returns {1, now, epoch, head, number of the delta, pieces of the message so far}; {0} nothing there;
 --   {2} past its deadline; {3} closed; {7, pieces so far} pieces before these are missing;
---   {4} the token is not the current one
+--   {4} the token is not the current one; {8} the idempotency key was used with another body
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"
 --- @include "branch"
-local s, clk, deltas, channel = unpack(KEYS)
-local id, replid, message, turn, life, keep = unpack(ARGV, 1, 6)
+--- @include "replay"
+--- @include "keep"
+local s, clk, deltas, channel, idem = unpack(KEYS)
+local id, replid, message, turn, life, most, print = unpack(ARGV, 1, 7)
+local known = replay(idem, print)
+if known then return #known == 1 and {8} or known end
 local raw, now = clock(clk)
 local h = redis.call(
   'HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'dn', 'dm', 'di', 'dp', 'yt', 'yn', 'tc')
@@ -33,7 +39,7 @@ if h[12] ~= message then
   index, pieces = 0, 0
 end
 local text = {}
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local at = tonumber(ARGV[i]) or pieces
   if at > pieces then return {7, pieces} end
   if at == pieces then
@@ -48,9 +54,11 @@ if #text > 0 then
   local event = head .. ',"at":' .. string.format('%.0f', now) .. ',"type":"agent.message.delta","sessionId":"' .. id ..
     (turn ~= '' and '","turnId":"' .. turn or '') .. '","data":{"messageId":"' .. message .. '","index":' .. index ..
     ',"text":"' .. table.concat(text) .. '"}}'
-  if redis.call('RPUSH', deltas, event) > tonumber(keep) then redis.call('LPOP', deltas) end
+  if redis.call('RPUSH', deltas, event) > tonumber(most) then redis.call('LPOP', deltas) end
   redis.call('PEXPIRE', deltas, life)
   redis.call('HSET', s, 'dn', number, 'dm', message, 'di', index + 1, 'dp', pieces)
   redis.call('SPUBLISH', channel, #event <= 8192 and event or head .. ',"doorbell":true}')
 end
-return {1, now, epoch, tonumber(h[10]), number, pieces}
+local answer = {1, now, epoch, tonumber(h[10]), number, pieces}
+keep(idem, print, answer)
+return answer

@@ -1,10 +1,13 @@
 #!lua flags=allow-oom
 -- Extends the lease of the running turn, and hands it the messages that were meant for it.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
+-- KEYS[8] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token   ARGV[5] lease in ms
--- ARGV[6] ms for which it waits for a human, or ""
--- Returns {1, now, lease end, seqs handed over, with commas, head}; {0} nothing there; {2} past its deadline;
---   {3} closed; {4, status of the turn or ""} the token is not the current one
+-- ARGV[6] ms for which it waits for a human, or ""   ARGV[7] fingerprint of the request, beginning with a letter, or ""
+-- ARGV[8] 1 when the answer is kept only if messages were handed over, because the caller asks again
+-- Returns {1, now, lease end, seqs handed over, with commas, or "-", head}; {0} nothing there; {2} past its deadline;
+--   {3} closed; {4, status of the turn or ""} the token is not the current one;
+--   {7} the idempotency key was used with another body
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"
@@ -14,8 +17,12 @@
 --- @include "writer"
 --- @include "turn"
 --- @include "record"
-local s, clk, log, channel, due, tn, q = unpack(KEYS)
-local id, replid, n, token, lease, waits = unpack(ARGV)
+--- @include "replay"
+--- @include "keep"
+local s, clk, log, channel, due, tn, q, idem = unpack(KEYS)
+local id, replid, n, token, lease, waits, print, again = unpack(ARGV)
+local known = replay(idem, print)
+if known then return known end
 local raw, now = clock(clk)
 local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'yt', 'yn', 'ys')
 if not h.c then return {0} end
@@ -46,4 +53,6 @@ elseif h.z then
 end
 redis.call('HSET', s, 'y', over, 'q', w.head)
 redis.call('ZADD', due, 'LT', over, id)
-return {1, now, over, table.concat(taken, ','), w.head}
+local answer = {1, now, over, taken[1] and table.concat(taken, ',') or '-', w.head}
+if taken[1] or again ~= '1' then keep(idem, print, answer) end
+return answer

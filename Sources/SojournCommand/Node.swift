@@ -43,6 +43,8 @@ struct Node {
         configuration.tombstoneLife = settings.tombstone
         configuration.archiveLease = settings.archiveLease
         configuration.testClock = settings.testClock
+        configuration.turnQueue = settings.turnQueue
+        configuration.turnAttempts = settings.turnAttempts
         configuration.agentTimeouts = settings.agentTimeouts
         let agents = try settings.agents.map(AgentSettings.agents) ?? []
         configuration.crashPoint = Environment.variables["SOJOURN_CRASH_AT"].flatMap(CrashPoint.init)

@@ -27,6 +27,22 @@ import Testing
         let said = try await self.post(
             "/\(id)/messages", ["content": .string(text), "transport": "http"], port: port)
         #expect(said.body?["agentResponse"]?["text"] == .string("Echo: " + text), "\(said)")
+        // On a busy machine the whole answer may be there before its reader is.
+        var chunks: [JSON] = []
+        for _ in 1...20 where chunks.count < 2 {
+            let stream = try RawHTTP(port: port, deadlineMilliseconds: 60_000)
+            let body = #"{"content":"in some pieces","transport":"sse"}"#
+            try stream.send(
+                "POST /api/messaging/sessions/\(id)/messages HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                    + "X-API-KEY: k\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+            _ = try stream.readHead()
+            var events: [RawEvent] = []
+            while let event = try stream.readEvent() { events.append(event) }
+            chunks = try events.filter { $0.event == "chunk" }.compactMap { try JSON.parse($0.data ?? "")["chunk"] }
+            #expect(events.first?.event == "user_message" && events.last?.event == "done")
+            #expect(chunks.compactMap(\.string).joined() == "Echo: in some pieces", "\(events)")
+        }
+        #expect(chunks == ["Echo: ", "in ", "some ", "pieces"])
     }
 
     @Test func `a node answers for the echo agent, and refuses agents that its file does not name`() async throws {

@@ -277,7 +277,7 @@ extension BadInput {
     }()
 
     static let turns: [BadInput] = {
-        let id = "Invalid messageId: Must be 1 to 64 letters, digits, '-', '.' or '_'"
+        let id = "Invalid messageId: Must be 1 to 64 letters, digits, '-', '.', '_' or ':'"
         let syntax = "Invalid JSON in request body: a member name was expected at byte 1"
         var rows = [
             BadInput("POST", "/{live}/deltas", nil, 400, v, id),

@@ -11,7 +11,7 @@ import Testing
     static let info =
         created + [
             "lastActivity", "renewalCount", "timeRemaining", "isNearExpiration", "status", "phase", "version",
-            "timeoutSources",
+            "ifBusy", "ifBusySource", "timeoutSources",
         ]
     /// An instant with exactly three digits behind the second.
     static func isInstant(_ value: JSON?) -> Bool {

@@ -63,7 +63,11 @@ import Testing
         let events = try stream.rest()
         #expect(events.map(\.event) == ["user_message", "error"])
         #expect(events[1].json.names == ["error"] && events[1].json["error"]?.string?.isEmpty == false)
-        #expect(try node.call("GET", "/\(id)")["version"] == 3)
+        // Nothing is lost: both are in the history, and each has its turn.
+        let history = try node.call("GET", "/\(id)/messages")["messages"]?.array ?? []
+        #expect(history.map { $0["content"]?.string } == ["ho", "hi"])
+        #expect(answer["turnId"]?.string == "\(id).1")
+        #expect(try node.call("GET", "/\(id)/turns")["turns"]?.array?.count == 2)
         await node.stop()
     }
 

@@ -18,7 +18,8 @@ final class TurnNode: Sendable {
     let loop: EventLoop
 
     static func start(
-        on redis: RedisServer, name: String = "node", _ change: (inout StoreConfiguration) -> Void = { _ in }
+        on redis: RedisServer, name: String = "node", answerLimit: Int = 30_000,
+        _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> TurnNode {
         let loop = EventLoop(name: name)
         var configuration = try StoreConfiguration(reaching: redis, nodeName: name)
@@ -26,7 +27,8 @@ final class TurnNode: Sendable {
         change(&configuration)
         let store = try await SessionStore.start(configuration: configuration, loops: [loop])
         var serving = try ServerConfiguration.forTests()
-        serving.answerLimit = 5_000
+        serving.testClock = configuration.testClock
+        serving.answerLimit = answerLimit
         let server = try await Server.start(configuration: serving, store: store)
         KeyspaceWalk.nodeStarted(on: redis)
         return TurnNode(redis: redis, store: store, server: server, loop: loop)
@@ -57,7 +59,7 @@ final class TurnNode: Sendable {
                 continuation.resume(
                     with: Result {
                         let client = try RawHTTP(
-                            port: port, deadlineMilliseconds: 30_000, tls: SecureRun.certificate != nil)
+                            port: port, deadlineMilliseconds: 60_000, tls: SecureRun.certificate != nil)
                         try client.send(request)
                         let response = try client.readResponse()
                         return (response.status, (try? JSON.parse(response.body)) ?? .null)
@@ -87,7 +89,7 @@ final class TurnNode: Sendable {
         return try await self.call("POST", "/sessions/\(id)/messages", .object(body.merging(extra)))
     }
 
-    func claim(_ query: String = "wait=10s") async throws -> [JSON] {
+    func claim(_ query: String = "wait=40s") async throws -> [JSON] {
         let (status, body) = try await self.call("POST", "/agents/\(Self.agent)/turns/claim?\(query)")
         #expect(status == 200, "\(body)")
         return body["turns"]?.array ?? []

@@ -78,9 +78,11 @@ import Testing
         #expect(isFull(try bed.append(live)))
         #expect(isFull(try bed.patch(live, timeout: 900_000)))
         let keys = bed.keys(live)
-        let piece = [live.text, ScriptBed.replid, "m1", "", "100000", "100", "0", "x"]
+        let piece = [live.text, ScriptBed.replid, "m1", "", "100000", "100", "", "0", "x"]
         #expect(
-            isFull(try bed.call(bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel], piece)))
+            isFull(
+                try bed.call(
+                    bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel, keys.session], piece)))
         #expect(isFull(try bed.call(bed.scripts.meta, [bed.space.meta], ["1.0", "16", ""])))
         #expect(try bed.read(live).array.first == 1)
         #expect(try bed.tick().array.count == 4)

@@ -10,8 +10,8 @@ extension ScriptTests {
     ) throws -> [RawReply] {
         let keys = bed.keys(id)
         return try bed.call(
-            bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel],
-            [id.text, ScriptBed.replid, message, "", "100000", "\(keep)"]
+            bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel, keys.session],
+            [id.text, ScriptBed.replid, message, "", "100000", "\(keep)", ""]
                 + pieces.flatMap { [$0.0.map { "\($0)" } ?? "", $0.1] }
         ).array
     }

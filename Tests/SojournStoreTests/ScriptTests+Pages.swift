@@ -88,8 +88,8 @@ extension ScriptTests {
         let keys = bed.keys(id)
         for number in 0..<3 {
             _ = try bed.call(
-                bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel],
-                [id.text, ScriptBed.replid, "m1", "", "100000", "100", "\(number)", "x"])
+                bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel, keys.session],
+                [id.text, ScriptBed.replid, "m1", "", "100000", "100", "", "\(number)", "x"])
         }
         let kept = try bed.redis.send("LRANGE", keys.deltas, "0", "-1").array
         #expect(try self.page(bed, id, from: 3, deltas: "1").suffix(2) == [3, .array(Array(kept.suffix(2)))])

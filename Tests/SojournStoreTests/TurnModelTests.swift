@@ -1,3 +1,4 @@
+import Foundation
 import SojournCore
 import SojournLoop
 import SojournTesting
@@ -5,7 +6,17 @@ import Testing
 
 @testable import SojournStore
 
+/// The queue and the busy modes against a reference.
+///
+/// `SOJOURN_SEED` runs one seed instead of the usual three, `SOJOURN_OPERATIONS` makes a run longer.
 @Suite struct TurnModelTests {
+    private static let environment = ProcessInfo.processInfo.environment
+    /// Three that are always the same, and one that nobody has tried.
+    private static let seeds: [UInt64] =
+        Self.environment["SOJOURN_SEED"].flatMap { UInt64($0) }.map { [$0] }
+        ?? [1, 2, 3, UInt64.random(in: .min ... .max)]
+    private static let operations = Self.environment["SOJOURN_OPERATIONS"].flatMap { Int($0) } ?? 400
+
     /// One session of the comparison: the model, and the leases that workers hold or held.
     private struct Case {
         let id: SessionID
@@ -31,9 +42,11 @@ import Testing
         try #require(book.running?.id.number == one.model.running, "\(operation)")
     }
 
-    @Test(arguments: [1, 2, 3] as [UInt64])
+    @Test(arguments: Self.seeds)
     func `queue and busy modes do what the model does, on three nodes`(seed: UInt64) async throws {
+        print("turns: SOJOURN_SEED=\(seed) SOJOURN_OPERATIONS=\(Self.operations)")
         var random = SeededGenerator(seed: seed)
+        var counts: [String: Int] = [:]
         let server = try await RedisServer.start()
         defer { server.stop() }
         var nodes: [StoreNode] = []
@@ -50,11 +63,11 @@ import Testing
             let id = try await nodes[0].session(minutes: 600, max: 7200).id
             cases.append(Case(id: id, model: TurnModel(attempts: 2, bound: 6)))
         }
-        for step in 0..<400 {
+        for step in 0..<Self.operations {
             let place = Int.random(in: 0..<3, using: &random)
             var one = cases[place]
             let node = nodes[Int.random(in: 0..<3, using: &random)]
-            var operation = "step \(step)"
+            var operation = "seed \(seed) step \(step)"
             switch Int.random(in: 0..<20, using: &random) {
             case 0..<8:
                 let mode = try #require(IfBusy.allCases.randomElement(using: &random))
@@ -136,9 +149,12 @@ import Testing
                 #expect(word == .staleLease, "\(operation): a zombie was not refused")
             }
             cases[place] = one
+            counts[operation.split(separator: " ").dropFirst(4).joined(separator: " "), default: 0] += 1
             try await self.expect(one, on: node, after: operation)
         }
         for one in cases { try await expectLegal(one.id, on: nodes[1]) }
+        #expect(try KeyspaceWalk.violations(in: server.client()).isEmpty)
+        print("turns: seed \(seed) did \(counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" })")
         for node in nodes { await node.stop() }
     }
 
@@ -181,6 +197,7 @@ import Testing
             try await group.waitForAll()
         }
         #expect(deaths.value > 0)
+        print("turns: \(done.value) completed, workers died \(deaths.value) times")
         for id in ids {
             try await expectLegal(id, on: nodes[2])
             let ends = try await nodes[0].types(id).filter { $0.hasPrefix("turn.completed") }

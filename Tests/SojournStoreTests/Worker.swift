@@ -20,7 +20,7 @@ extension StoreNode {
 
     /// Claims one turn; waits for it.
     func claimOne(lease: Int64 = 30_000, agent: UUIDBits = StoreNode.agentBits) async throws -> LeasedTurn {
-        try #require(try await self.claim(lease: lease, wait: 15_000, agent: agent).first)
+        try #require(try await self.claim(lease: lease, wait: 60_000, agent: agent).first)
     }
 
     @discardableResult

@@ -102,6 +102,14 @@ extension ServeSettings {
             settings.echoAgent = id.text
         },
         Setting(
+            name: "turn-queue", placeholder: "NUMBER", standard: "100",
+            help: "how many turns may wait in a session; a message beyond is refused"
+        ) { $0.turnQueue = try Rule.integer($1, 1...10_000) },
+        Setting(
+            name: "turn-attempts", placeholder: "NUMBER", standard: "3",
+            help: "how often a turn is given to a worker before it has failed"
+        ) { $0.turnAttempts = try Rule.integer($1, 1...1000) },
+        Setting(
             name: "archive-lease-seconds", placeholder: "NUMBER", standard: "30",
             help: "how long an archiving node may take for a batch before another may take over"
         ) { $0.archiveLease = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },

@@ -71,6 +71,10 @@ struct ServeSettings: Sendable {
     var tombstone: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     var archiveLease: Int64 = 30_000
+    /// How many turns may wait in a session.
+    var turnQueue = 100
+    /// How often a turn is given to a worker before it has failed.
+    var turnAttempts = 3
     /// When the private Redis writes to disk.
     var redisAppendfsync = Appendfsync.always
     /// What this node calls itself among the others; nil until it is derived from host name and port.

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournStore
 
 /// Sessions as the Sessions API writes them.
 enum SessionBody {
@@ -13,7 +14,7 @@ enum SessionBody {
     }
 
     /// SessionInfo.
-    static func info(_ session: Session) -> JSONObject {
+    static func info(_ session: Session, agent: Agent?) -> JSONObject {
         var body = Self.created(session)
         body["lastActivity"] = .string(session.lastActivity.iso8601)
         body["renewalCount"] = JSON(session.renewalCount)
@@ -23,7 +24,8 @@ enum SessionBody {
         body["phase"] = .string(session.phase.rawValue)
         body["version"] = JSON(session.head)
         if let key = session.conversationKey { body["conversationKey"] = .string(key) }
-        if let ifBusy = session.ifBusy { body["ifBusy"] = .string(ifBusy.rawValue) }
+        body["ifBusy"] = .string((session.ifBusy ?? agent?.ifBusy ?? .enqueue).rawValue)
+        body["ifBusySource"] = session.ifBusy != nil ? "session" : agent?.ifBusy != nil ? "agent" : "default"
         if let sources = session.timeoutSources {
             body["timeoutSources"] = [
                 "timeoutMinutes": .string(sources.timeout.rawValue), "autoRenew": .string(sources.autoRenew.rawValue),

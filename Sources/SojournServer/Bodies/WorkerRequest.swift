@@ -20,7 +20,8 @@ struct WorkerRequest {
         else { throw .validation("Missing required field: leaseToken", field: "leaseToken") }
         self.turn = turn
         self.token = token
-        self.idempotency = try Idempotency(context, clientKey: nil)
+        let named = self.body["metadata"] ?? self.body["message"]?["metadata"]
+        self.idempotency = try Idempotency(context, clientKey: named?["clientMessageId"])
     }
 
     /// The length of the lease that a worker wants: 1 second to 10 minutes, in `lease` or `leaseMs`; 30 s else.

@@ -13,7 +13,8 @@ extension NodeServer {
                 let id = try self.shard.sessionID(context.captures[0])
                 let request = try DeltaRequest(try context.body())
                 let progress = try await self.deltas.publish(
-                    request.pieces, of: request.messageID, turnID: request.turnID, in: id)
+                    request.pieces, of: request.messageID, turnID: request.turnID, in: id,
+                    idempotency: try Idempotency(context, clientKey: nil))
                 return .json(
                     200,
                     [
@@ -64,11 +65,11 @@ extension NodeServer {
             let isPlain = { (byte: UInt8) in
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
                     || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                    || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+                    || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":")].contains(byte)
             }
             guard let text = value?.string, (1...64).contains(text.utf8.count), text.utf8.allSatisfy(isPlain) else {
                 throw .validation(
-                    "Invalid \(field): Must be 1 to 64 letters, digits, '-', '.' or '_'", field: field)
+                    "Invalid \(field): Must be 1 to 64 letters, digits, '-', '.', '_' or ':'", field: field)
             }
             return text
         }

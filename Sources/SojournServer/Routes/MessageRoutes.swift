@@ -45,10 +45,12 @@ extension NodeServer {
         let draft = MessageDraft(
             authorID: session.userID, content: content, attachments: attachments,
             metadata: metadata)
-        let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? self.shard.agents[session.agentID]?.ifBusy
+        let agent = self.shard.agents[session.agentID]
+        let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? agent?.ifBusy
         let message = try await self.shard.say(
             draft, to: id, ifBusy: mode ?? .enqueue,
-            idempotency: try Idempotency(context, clientKey: draft.metadata?["clientMessageId"]))
+            idempotency: try Idempotency(context, clientKey: draft.metadata?["clientMessageId"]),
+            byTurns: mode != nil || agent != nil)
         let sent = MessageBody.sent(message, draft, in: session)
         switch transport {
         case .websocket: return .json(201, .object(sent))
@@ -62,6 +64,7 @@ extension NodeServer {
                 answered["turnStatus"] = .string(ending)
             } else {
                 answered["pending"] = true
+                if message.turnID == nil { answered["turnId"] = await self.lateTurn(of: message, in: id) }
             }
             return .json(201, .object(answered))
         case .sse:
@@ -69,6 +72,12 @@ extension NodeServer {
             answer.start(id, after: message.cursor, turn: message.turnID)
             return .taken
         }
+    }
+
+    /// The turn of a message that came before anybody worked by turns; nil when there is none, or it cannot be asked.
+    private func lateTurn(of message: SentMessage, in id: SessionID) async -> JSON? {
+        let turns = try? await self.shard.turns(of: id).turns
+        return turns?.last { $0.input.contains(message.cursor.seq) }.map { .string($0.id.text) }
     }
 
     private func history(_ context: RouteContext) async throws(StoreError) -> Answer {

@@ -43,7 +43,7 @@ extension NodeServer {
         request.policy = policy
         request.timeoutSources = sources
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
-        request.idempotency = try Idempotency(context, clientKey: nil)
+        request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
         if let most = self.configuration.sessionsPerUser, !(try await self.shard.hasRoom(for: request, most: most)) {
             throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
         }
@@ -51,13 +51,18 @@ extension NodeServer {
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
     }
 
+    /// SessionInfo, with the settings of the session's agent as they are now.
+    func info(_ session: Session) -> JSONObject {
+        SessionBody.info(session, agent: self.shard.agents[session.agentID])
+    }
+
     private func read(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         guard context.query("archived") == "1" else {
-            return .json(200, .object(SessionBody.info(try await self.shard.session(id))))
+            return .json(200, .object(self.info(try await self.shard.session(id))))
         }
         let (session, isArchived) = try await self.shard.anySession(id)
-        var body = SessionBody.info(session)
+        var body = self.info(session)
         body["archived"] = .bool(isArchived)
         return .json(200, .object(body))
     }
@@ -101,7 +106,7 @@ extension NodeServer {
         let list = try await self.shard.list(
             filter, limit: Input.limit(context.query("limit"), default: 50, maximum: 1000), cursor: cursor)
         var body: JSONObject = [
-            "sessions": .array(list.sessions.map { .object(SessionBody.info($0)) }), "total": JSON(list.total),
+            "sessions": .array(list.sessions.map { .object(self.info($0)) }), "total": JSON(list.total),
             "stats": [
                 "totalSessions": JSON(list.counts.live + list.counts.ended), "activeSessions": JSON(list.counts.live),
                 "expiredSessions": JSON(list.counts.ended),

@@ -12,13 +12,13 @@ extension NodeServer {
             Route(.post, Self.base + "/:id/renew") { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
-                return .json(200, .object(SessionBody.info(session)))
+                return .json(200, .object(self.info(session)))
             },
             Route(.post, Self.base + "/:id/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let id = try self.shard.sessionID(context.captures[0])
                 let (session, extended) = try await self.shard.heartbeat(id)
-                var body = SessionBody.info(session)
+                var body = self.info(session)
                 body["extended"] = .bool(extended)
                 return .json(200, .object(body))
             },
@@ -43,7 +43,7 @@ extension NodeServer {
             _ = try await self.shard.session(id)
             throw error
         }
-        return .json(200, .object(SessionBody.info(try await self.shard.patch(id, patch))))
+        return .json(200, .object(self.info(try await self.shard.patch(id, patch))))
     }
 
     /// Heartbeats what the caller may; the others get what an unknown session gets.

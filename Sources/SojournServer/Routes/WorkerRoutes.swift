@@ -23,7 +23,7 @@ extension NodeServer {
                 let request = try DeltaRequest(.object(worker.body))
                 let progress = try await self.deltas.publish(
                     request.pieces, of: request.messageID, turnID: worker.turn.text + " " + worker.token,
-                    in: worker.turn.session)
+                    in: worker.turn.session, idempotency: worker.idempotency)
                 return .json(
                     200,
                     [
@@ -78,13 +78,15 @@ extension NodeServer {
             waiting = Int64(milliseconds)
         }
         var outcome = try await self.shard.extend(
-            worker.turn, token: worker.token, milliseconds: lease, waiting: waiting)
+            worker.turn, token: worker.token, milliseconds: lease, waiting: waiting, idempotency: worker.idempotency,
+            asksAgain: wait > 0)
         if wait > 0, case .until(_, let steered, let head) = outcome, steered.isEmpty {
             await TurnNews.wait(
                 self, worker.turn, after: head, milliseconds: min(wait, Int(lease)), exchange: context.exchange)
             guard !context.exchange.isClosed else { return .taken }
             outcome = try await self.shard.extend(
-                worker.turn, token: worker.token, milliseconds: lease, waiting: waiting)
+                worker.turn, token: worker.token, milliseconds: lease, waiting: waiting,
+                idempotency: worker.idempotency)
         }
         switch outcome {
         case .until(let end, let steered, _):

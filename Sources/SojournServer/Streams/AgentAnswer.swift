@@ -12,6 +12,8 @@ final class AgentAnswer: FeedReader {
     private var resolve: ((Message?) -> Void)?
     /// The turn whose message it waits for; nil takes any.
     private var turn: String?
+    /// The place of the message that it waits for an answer to.
+    private var place = 0
     /// How the turn ended, if it did so without a message.
     private(set) var ending: String?
     /// The turn's newest message; the last one before its end is the answer.
@@ -32,6 +34,7 @@ final class AgentAnswer: FeedReader {
     ) -> AgentAnswer {
         let waiter = AgentAnswer(server: server, resolve: resolve)
         waiter.turn = turn
+        waiter.place = cursor.seq
         server.remember(waiter)
         waiter.timer = LoopTimer(loop: server.loop) { [weak waiter] in waiter?.settle(nil) }
         waiter.timer?.start(afterMilliseconds: server.configuration.answerLimit)
@@ -67,17 +70,25 @@ final class AgentAnswer: FeedReader {
             }
             return
         }
-        guard let turn = self.turn else {
-            if type == EventType.agentMessage, let message = Message(event.event) { self.settle(message) }
-            return
-        }
-        let ends = [EventType.turnCompleted, EventType.turnFailed, EventType.turnCancelled]
-        guard type == EventType.agentMessage || ends.contains(type),
-            (try? event.event.json())?["turnId"]?.string == turn
-        else { return }
-        if type == EventType.agentMessage {
-            self.last = Message(event.event)
-        } else {
+        let news = [
+            EventType.turnQueued, EventType.agentMessage, EventType.turnCompleted, EventType.turnFailed,
+            EventType.turnCancelled,
+        ]
+        guard news.contains(type), let json = try? event.event.json() else { return }
+        let own = json["turnId"]?.string
+        switch type {
+        case EventType.turnQueued:
+            // The message has got a turn of its own: the first worker has come, or the turn that it was handed to
+            // ended without it.
+            guard json["data"]?["input"]?.array == [JSON(self.place)] else { return }
+            self.turn = own
+            self.last = nil
+        case EventType.agentMessage:
+            guard let message = Message(event.event) else { return }
+            // An agent may also speak outside of turns.
+            if own == nil || self.turn == nil { self.settle(message) } else if own == self.turn { self.last = message }
+        default:
+            guard own == self.turn, own != nil else { return }
             if self.last == nil || type != EventType.turnCompleted { self.ending = String(type.dropFirst(5)) }
             self.settle(type == EventType.turnCompleted ? self.last : nil)
         }

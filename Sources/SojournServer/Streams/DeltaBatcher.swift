@@ -29,8 +29,14 @@ final class DeltaBatcher {
 
     /// Adds pieces and waits until they are published.
     func publish(
-        _ pieces: [DeltaPiece], of message: String, turnID: String?, in id: SessionID
+        _ pieces: [DeltaPiece], of message: String, turnID: String?, in id: SessionID,
+        idempotency: Idempotency? = nil
     ) async throws(StoreError) -> DeltaProgress {
+        // What may be repeated has an answer of its own.
+        if let idempotency {
+            return try await self.shard.publish(
+                pieces, of: message, turnID: turnID, in: id, idempotency: idempotency)
+        }
         let key = Key(session: id, message: message, turn: turnID)
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<DeltaProgress, StoreError>, Never>) in

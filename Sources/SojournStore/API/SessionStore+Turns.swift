@@ -3,14 +3,15 @@ import SojournLoop
 
 /// Turns, for backends that are workers themselves. Over HTTP workers may be written in any language.
 extension SessionStore {
-    /// Sends a user's message and says what it does while a turn is open.
+    /// Sends a user's message and says what it does while a turn is open; it opens one in any case.
     ///
     /// - Throws: `SESSION_BUSY`, `RATE_LIMIT_EXCEEDED`, `IDEMPOTENCY_KEY_REUSED`, and the errors of a send.
     public func say(
         _ draft: MessageDraft, to id: String, ifBusy: IfBusy, idempotency: Idempotency? = nil
     ) async throws -> SentMessage {
         try await self.onShard {
-            try await $0.say(draft, to: try $0.sessionID(id), ifBusy: ifBusy, idempotency: idempotency)
+            try await $0.say(
+                draft, to: try $0.sessionID(id), ifBusy: ifBusy, idempotency: idempotency, byTurns: true)
         }
     }
 

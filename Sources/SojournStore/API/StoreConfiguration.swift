@@ -41,7 +41,7 @@ public struct StoreConfiguration: Sendable {
     public var nodeName: String
     /// How long a Redis command may take.
     public var commandTimeout = 5_000
-    /// Where the archivist is to crash; for tests only.
+    /// Where the node is to crash; for tests only.
     public var crashPoint: CrashPoint?
     /// How long a subscription outlives its last reader, so that a reload does not subscribe anew.
     public var lingering = 10_000

@@ -1,11 +1,13 @@
 import Glibc
 
-/// An aid for tests, never for production: the step of the archive hand-over at which this process kills itself.
+/// An aid for tests, never for production: the step at which this process kills itself.
 ///
-/// What a crash leaves behind can only be tested by crashing, and only here is it known where a hand-over stands.
+/// What a crash leaves behind can only be tested by crashing, and only inside is it known how far a step has come.
 public struct CrashPoint: Sendable {
     /// What was done last when the process dies.
     public enum Step: String, Sendable, CaseIterable {
+        /// A message is in the log, and nobody was rung for its turn.
+        case accepted
         /// Redis says that the session is this archivist's.
         case claimed
         /// The transcript is in memory.

@@ -35,12 +35,13 @@ extension StoreShard {
     ///   the current one.
     /// - Throws: `STALE_LEASE`, `VALIDATION_ERROR` when pieces before these are missing; the errors of ``session(_:)``.
     package func publish(
-        _ pieces: [DeltaPiece], of message: String, turnID: String?, in id: SessionID
+        _ pieces: [DeltaPiece], of message: String, turnID: String?, in id: SessionID,
+        idempotency: Idempotency? = nil
     ) async throws(StoreError) -> DeltaProgress {
         let keys = self.keyspace.keys(of: id)
         var args: [RedisArgument] = [
             .string(id.text), self.replid, .string(message), .string(turnID ?? ""), .integer(Self.deltaLife),
-            .integer(Self.deltasKept),
+            .integer(Self.deltasKept), .string(idempotency?.fingerprint ?? ""),
         ]
         for piece in pieces {
             var text: [UInt8] = []
@@ -49,8 +50,10 @@ extension StoreShard {
             args.append(.bytes(Array(text[1..<(text.count - 1)])))
         }
         let answer = try await self.call(
-            self.scripts.delta, keys: [keys.session, keys.clock, keys.deltas, keys.channel], args: args,
-            order: "delta:" + id.text)
+            self.scripts.delta,
+            keys: [
+                keys.session, keys.clock, keys.deltas, keys.channel, keys.idempotency(idempotency?.hash),
+            ], args: args, order: "delta:" + id.text)
         switch answer.first?.int {
         case 1:
             guard answer.count == 6, let epoch = answer[2].string, let head = answer[3].int, let number = answer[4].int,
@@ -64,6 +67,7 @@ extension StoreShard {
             throw .validation(
                 "Invalid index: pieces before this one are missing; the next index is \(answer.dropFirst().first?.int ?? 0)",
                 field: "index")
+        case 8: throw .idempotencyKeyReused
         default: throw try await self.gone(id)
         }
     }

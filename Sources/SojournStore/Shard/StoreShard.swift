@@ -22,6 +22,8 @@ package final class StoreShard {
     package private(set) lazy var agents = AgentBook(shard: self)
     /// The rate limits as this loop sees them.
     package private(set) lazy var rates = RateBook(shard: self)
+    /// Where this process is to kill itself; for tests only.
+    var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
     var enlisted: Set<UUIDBits> = []
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
@@ -35,6 +37,7 @@ package final class StoreShard {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
+        self.crashPoint = configuration.crashPoint
         self.log = log
         self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
         self.scripts = Scripts(testClock: configuration.testClock)

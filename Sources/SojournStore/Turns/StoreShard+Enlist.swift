@@ -4,7 +4,7 @@ import SojournRedis
 extension StoreShard {
     /// Notes that an agent works by turns, once in its life: from the first claim on, messages open turns.
     ///
-    /// Messages that came before and that nobody has answered get a turn each session. Each partition notes it in the
+    /// Messages that came before and that nobody has answered get their turns. Each partition notes it in the
     /// script that names its sessions, so no message falls between.
     func enlist(_ agent: UUIDBits) async throws(StoreError) {
         guard !self.enlisted.contains(agent) else { return }
@@ -42,19 +42,32 @@ extension StoreShard {
             self.scripts.enlist, keys: [self.keyspace.workers(partition), self.keyspace.agent(partition, agent.text)],
             args: [.bytes(agent.bytes)])
         for id in answer.compactMap({ $0.string.flatMap { self.keyspace.sessionID($0) } }) {
-            try await self.adopt(id, for: agent)
+            try await self.adopt(id, for: agent, always: false)
         }
     }
 
-    /// Opens a session's first turn for messages of its user after the last one of its agent, if there are any.
-    private func adopt(_ id: SessionID, for agent: UUIDBits) async throws(StoreError) {
+    /// Lets a session work by turns from now on, although nobody has claimed one yet: somebody asks about its turns.
+    ///
+    /// - Returns: whether that opened any.
+    @discardableResult
+    func openTurns(_ id: SessionID, agentID: String) async throws(StoreError) -> Bool {
+        guard let agent = UUIDBits(agentID) else { return false }
+        return try await self.adopt(id, for: agent, always: true)
+    }
+
+    /// Opens turns for a session's messages after the last one of its agent, if there are any.
+    ///
+    /// - Parameter always: lets the session work by turns also when there are none.
+    @discardableResult
+    private func adopt(_ id: SessionID, for agent: UUIDBits, always: Bool) async throws(StoreError) -> Bool {
         for _ in 0..<8 {
-            guard case .success(let stretch) = try await self.stretch(id, from: 1, limit: 64, newestFirst: true),
+            guard case .success(let stretch) = try await self.stretch(id, from: 1, newestFirst: true),
                 stretch.state == .live
-            else { return }
+            else { return false }
             let unanswered = stretch.events.prefix { $0.type != EventType.agentMessage }
-                .filter { $0.type == EventType.userMessage }.compactMap(\.seq).reversed()
-            guard !unanswered.isEmpty else { return }
+                .filter { $0.type == EventType.userMessage }.compactMap(\.seq)
+                .prefix(self.configuration.turnQueue).reversed()
+            guard always || !unanswered.isEmpty else { return false }
             let keys = self.keyspace.keys(of: id)
             let answer = try await self.call(
                 self.scripts.adopt, keys: keys.turnWork,
@@ -62,8 +75,10 @@ extension StoreShard {
                     .string(id.text), self.replid, .integer(stretch.history.head),
                     .string(unanswered.map { String($0) }.joined(separator: ",")),
                 ])
-            if answer.first?.int == 1 { self.ring(agent.bytes, for: id) }
-            guard answer.first?.int == 4 else { return }
+            if answer.first?.int == 1, !unanswered.isEmpty { self.ring(agent.bytes, for: id) }
+            guard answer.first?.int == 4 else { return answer.first?.int == 1 && !unanswered.isEmpty }
         }
+        throw StoreError(
+            .storeUnavailable, "The session's log grew too fast; its turns were not opened", retryAfter: 1)
     }
 }

@@ -6,25 +6,32 @@ extension StoreShard {
     /// one, or does what `ifBusy` says.
     ///
     /// Two messages that this shard sends to one session are appended in the order of the calls.
+    /// - Parameter byTurns: opens a turn also where nobody has claimed one yet.
     /// - Throws: `SESSION_BUSY`, `RATE_LIMIT_EXCEEDED` when the queue is full, `IDEMPOTENCY_KEY_REUSED`,
     ///   `SESSION_EXPIRED`, `SESSION_NOT_FOUND`, `SESSION_ARCHIVED`, `STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`.
     package func say(
-        _ draft: MessageDraft, to id: SessionID, ifBusy: IfBusy = .enqueue, idempotency: Idempotency? = nil
+        _ draft: MessageDraft, to id: SessionID, ifBusy: IfBusy = .enqueue, idempotency: Idempotency? = nil,
+        byTurns: Bool = false
     ) async throws(StoreError) -> SentMessage {
         let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         let body = Event.body(
             type: draft.author.eventType, sessionID: id, data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
-        let answer = try await self.call(
-            self.scripts.say,
-            keys: [
-                keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.workers, keys.turns, keys.queue,
-                keys.deltas, keys.idempotency(idempotency?.hash),
-            ],
-            args: [
-                .string(id.text), self.replid, .bytes(body), .string(messageID), .string(ifBusy.rawValue),
-                .integer(self.configuration.turnQueue), .string(idempotency?.fingerprint ?? ""),
-            ], order: id.text)
+        var answer: [RESPValue] = []
+        repeat {
+            if answer.first?.int == 8 { try await self.openTurns(id, agentID: try await self.known(id).agentID) }
+            answer = try await self.call(
+                self.scripts.say,
+                keys: [
+                    keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.workers, keys.turns, keys.queue,
+                    keys.deltas, keys.idempotency(idempotency?.hash),
+                ],
+                args: [
+                    .string(id.text), self.replid, .bytes(body), .string(messageID), .string(ifBusy.rawValue),
+                    .integer(self.configuration.turnQueue), .string(idempotency?.fingerprint ?? ""),
+                    .string(byTurns ? "1" : ""),
+                ], order: id.text)
+        } while answer.first?.int == 8
         switch answer.first?.int {
         case 1: break
         case 5:
@@ -42,6 +49,7 @@ extension StoreShard {
             let deadline = answer[4].int, let lead = answer[5].int, let renewals = answer[6].int,
             let kept = answer[8].string, let turn = answer[9].int
         else { throw self.malformed("say") }
+        if answer.count > 11 { self.crashPoint?.reached(.accepted) }
         self.ring(answer.dropFirst(11).first?.bytes, for: id)
         let now = Instant(milliseconds: Int64(answer[1].int ?? 0))
         let expiresAt = Instant(milliseconds: Int64(deadline))

@@ -2,8 +2,15 @@ package import SojournCore
 import SojournRedis
 
 extension StoreShard {
-    /// Reads the turns of a live session, and its queue.
+    /// Reads the turns of a live session, and its queue. Messages that nobody has answered, and for whose agent nobody
+    /// has claimed a turn yet, get theirs now.
     package func turns(of id: SessionID) async throws(StoreError) -> TurnBook {
+        let (book, isByTurns) = try await self.book(of: id)
+        guard !isByTurns, try await self.openTurns(id, agentID: try await self.known(id).agentID) else { return book }
+        return try await self.book(of: id).book
+    }
+
+    private func book(of id: SessionID) async throws(StoreError) -> (book: TurnBook, isByTurns: Bool) {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
             self.scripts.turns, keys: [keys.session, keys.clock, keys.turns, keys.queue], args: [])
@@ -26,10 +33,11 @@ extension StoreShard {
             if text.hasPrefix("s") { return Int(text.dropFirst()).map { .steered(seq: $0) } }
             return TurnID.number(text).flatMap { turns[$0] }.map { .turn($0) }
         }
-        return TurnBook(
+        let book = TurnBook(
             turns: turns.values.sorted { $0.id.number < $1.id.number }, queue: entries,
             running: running.flatMap { turns[$0] },
             leaseEnd: answer[5].string.flatMap { Int64($0) }.map(Instant.init(milliseconds:)))
+        return (book, answer[7].int == 1)
     }
 
     /// Cancels the running turn, or the next one when none runs; its worker's token is dead from now on.
@@ -41,6 +49,17 @@ extension StoreShard {
     @discardableResult
     package func cancel(
         _ id: SessionID, entry: String? = nil, emptying: Bool = false
+    ) async throws(StoreError) -> (cancelled: [String], queued: Int) {
+        let (cancelled, queued) = try await self.cancelNow(id, entry: entry, emptying: emptying)
+        guard cancelled.isEmpty, entry == nil,
+            try await self.openTurns(id, agentID: try await self.known(id).agentID)
+        else { return (cancelled, queued) }
+        // It was said before anybody worked by turns here, and is to be stopped all the same.
+        return try await self.cancelNow(id, entry: nil, emptying: emptying)
+    }
+
+    private func cancelNow(
+        _ id: SessionID, entry: String?, emptying: Bool
     ) async throws(StoreError) -> (cancelled: [String], queued: Int) {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(

@@ -14,17 +14,21 @@ package enum TurnReport: Sendable {
 extension StoreShard {
     /// Extends a lease and brings what was handed to the turn meanwhile.
     ///
-    /// - Parameter waiting: milliseconds for which the turn waits for a human, if it does.
+    /// - Parameters:
+    ///   - waiting: milliseconds for which the turn waits for a human, if it does.
+    ///   - asksAgain: the caller extends once more unless messages were handed over, and only then the answer counts.
     /// - Throws: `STALE_LEASE` when the token is not the turn's last one.
     package func extend(
-        _ id: TurnID, token: String, milliseconds: Int64, waiting: Int64? = nil
+        _ id: TurnID, token: String, milliseconds: Int64, waiting: Int64? = nil, idempotency: Idempotency? = nil,
+        asksAgain: Bool = false
     ) async throws(StoreError) -> Extension {
         let keys = self.keyspace.keys(of: id.session)
         let answer = try await self.call(
-            self.scripts.extend, keys: keys.turnWork,
+            self.scripts.extend, keys: Array(keys.turnWork.dropLast()) + [keys.idempotency(idempotency?.hash)],
             args: [
                 .string(id.session.text), self.replid, .string(String(id.number)), .string(token),
                 .integer(Int(milliseconds)), .string(waiting.map { String($0) } ?? ""),
+                .string(idempotency?.fingerprint ?? ""), .integer(asksAgain ? 1 : 0),
             ])
         switch answer.first?.int {
         case 1:
@@ -40,6 +44,7 @@ extension StoreShard {
             let status = answer.dropFirst().first?.string.flatMap { TurnStatus(letter: $0) }
             guard status == .cancelled else { throw .staleLease(id, status) }
             return .stop(status)
+        case 7: throw .idempotencyKeyReused
         default: throw try await self.gone(id.session)
         }
     }

@@ -72,21 +72,26 @@ final class NodeProcess {
 
     static let sessions = "/api/messaging/sessions"
 
-    private func connect() throws -> RawHTTP {
+    private func connect(_ deadline: Int = 10_000) throws -> RawHTTP {
         guard let port = self.port else { throw Unanswered(description: "\(self.name) does not listen") }
-        return try RawHTTP(port: port)
+        return try RawHTTP(port: port, deadlineMilliseconds: deadline)
     }
 
     /// One request on a connection of its own.
-    func ask(_ method: String, _ path: String, _ body: [String: Any]? = nil) throws -> (
-        status: Int, body: [String: Any]
-    ) {
-        let client = try self.connect()
+    ///
+    /// - Parameters:
+    ///   - key: an idempotency key.
+    ///   - deadline: milliseconds to wait for the answer.
+    func ask(
+        _ method: String, _ path: String, _ body: [String: Any]? = nil, key: String? = nil, deadline: Int = 10_000
+    ) throws -> (status: Int, body: [String: Any]) {
+        let client = try self.connect(deadline)
         let bytes = try body.map { Array(try JSONSerialization.data(withJSONObject: $0)) } ?? []
-        let head = [
-            "\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json",
-            "Content-Length: \(bytes.count)", "Connection: close",
-        ]
+        let head =
+            [
+                "\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json",
+                "Content-Length: \(bytes.count)", "Connection: close",
+            ] + (key.map { ["Idempotency-Key: \($0)"] } ?? [])
         try client.send(Array((head.joined(separator: "\r\n") + "\r\n\r\n").utf8) + bytes)
         let response = try client.readResponse()
         let object = try? JSONSerialization.jsonObject(with: Data(response.body)) as? [String: Any]
