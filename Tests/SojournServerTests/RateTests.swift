@@ -197,6 +197,9 @@ import Testing
         for row in rows {
             #expect(addresses.of(peer: row.peer, forwarded: row.forwarded) == row.client, "\(row)")
         }
+        #expect(AddressRange.network(of: "2001:db8:0:1::5") == AddressRange.network(of: "2001:db8:0:1:ffff::"))
+        #expect(AddressRange.network(of: "2001:db8:0:2::5") != AddressRange.network(of: "2001:db8:0:1::5"))
+        #expect(AddressRange.network(of: "192.0.2.1") == "192.0.2.1")
         for text in ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0.0/8/8", "host"] {
             #expect(AddressRange(text) == nil, "\(text)")
         }

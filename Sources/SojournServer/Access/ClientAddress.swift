@@ -27,6 +27,12 @@ public struct AddressRange: Sendable, Hashable {
         return true
     }
 
+    /// The first 64 bits of an IPv6 address; any other text as it is.
+    static func network(of text: String) -> String {
+        guard let bytes = Self.bytes(of: text), bytes.count == 16 else { return text }
+        return bytes[..<8].map { String($0, radix: 16) }.joined(separator: ":") + "/64"
+    }
+
     /// The address's bytes; one that is mapped into IPv6 counts as the IPv4 one that it is.
     private static func bytes(of text: String) -> [UInt8]? {
         var four = in_addr()
@@ -42,6 +48,10 @@ public struct AddressRange: Sendable, Hashable {
 /// Finds out where a request comes from.
 struct ClientAddress: Sendable {
     let proxies: [AddressRange]
+
+    /// What is counted as one client: an IPv4 address, or the network of an IPv6 one, of which a client has all addresses
+    /// (RFC 6177).
+    func counted(_ exchange: HTTPExchange) -> String { AddressRange.network(of: self.of(exchange)) }
 
     /// The peer, or, behind trusted proxies, the last address of `X-Forwarded-For` that is none of theirs: what stands
     /// before it, anyone may have written.

@@ -18,7 +18,7 @@ extension NodeServer {
         }
         let caller = context.caller
         if caller.isAnyone {
-            count(.address, self.addresses.of(context.exchange))
+            count(.address, self.addresses.counted(context.exchange))
         } else if caller.token == nil {
             count(.key, caller.name)
         }
@@ -32,7 +32,7 @@ extension NodeServer {
         func refuse() { exchange.respond(status: 401, headers: Answer.jsonHeaders, body: Gate.refusal.bytes) }
         let kind = exchange.method == .get ? RateRules.Kind.read : .write
         guard let limit = self.configuration.rateRules[.address, kind] else { return refuse() }
-        let subject = "address.\(kind.rawValue) " + self.addresses.of(exchange)
+        let subject = "address.\(kind.rawValue) " + self.addresses.counted(exchange)
         self.loop.spawn {
             do throws(StoreError) {
                 try await self.draw([(subject, limit)], for: exchange)

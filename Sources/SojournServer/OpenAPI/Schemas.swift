@@ -123,7 +123,8 @@ enum Schemas {
         sessionId uuid, channelId uuid, agentId uuid, userId uuid, createdAt instant, metadata object, \
         expiresAt instant, timeoutConfig TimeoutConfig, lastActivity instant, renewalCount integer, \
         timeRemaining integer, isNearExpiration boolean, status string, phase string, version integer, \
-        conversationKey? string, ifBusy? string, timeoutSources? TimeoutSources, endedAt? instant, archived? boolean
+        conversationKey? string, ifBusy? string, ifBusySource? string, \
+        timeoutSources? TimeoutSources, endedAt? instant, archived? boolean
         """
 
     private static let turn = """

@@ -31,7 +31,7 @@ final class EventStream: FeedReader {
         server: NodeServer, context: RouteContext, session: Session, dialect: EventFrame.Dialect, after: Cursor
     ) throws(StoreError) {
         let exchange = context.exchange
-        let address = server.addresses.of(exchange)
+        let address = server.addresses.counted(exchange)
         try server.census.enter(address)
         self.address = address
         self.server = server
