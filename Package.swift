@@ -42,18 +42,22 @@ let package = Package(
         system("CHiredis", apt: "libhiredis-dev"),
         system("CSQLite", apt: "libsqlite3-dev"),
         system("COpenSSL", apt: "libssl-dev"),
+        system("CWslay", apt: "libwslay-dev"),
         .target(name: "CSojournLua"),
         .target(name: "CSojournSystem"),
+        .target(name: "CSojournSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
 
         library("SojournCore", []),
         library("SojournLoop", ["CEvent", "COpenSSL"]),
-        library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite"]),
+        library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite", "COpenSSL", "CSojournSearch"]),
         library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
-        library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent"]),
+        library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent", "COpenSSL", "CWslay"]),
         library(
             "SojournStore",
             ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
-        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournStore", "COpenSSL"]),
+        library(
+            "SojournServer",
+            ["SojournCore", "SojournLoop", "SojournHTTP", "SojournArchive", "SojournStore", "COpenSSL"]),
         .executableTarget(
             name: "SojournCommand",
             dependencies: [
@@ -62,9 +66,10 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL", "CTestWidth"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
@@ -82,7 +87,10 @@ let package = Package(
             ]),
         tests(
             "SojournCommandTests",
-            ["SojournCommand", "SojournServer", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
+            [
+                "SojournCommand", "SojournServer", "SojournArchive", "SojournCore", "SojournLoop", "SojournTesting",
+                "CSQLite",
+            ]),
     ]
 )
 

@@ -5,7 +5,7 @@
 -- Returns {1} done; {2} done before, by this token; {0} another token is current, or nobody knows the session
 local s, _, blob, log, arc, grave = unpack(KEYS)
 local id, owner, major, random, keep = unpack(ARGV)
-local h = redis.call('HMGET', s, 's', 'ct', 'cr', 'f', 'q')
+local h = redis.call('HMGET', s, 's', 'ct', 'cr', 'f', 'q', 'wf')
 if not h[1] then
   local g = redis.call('HMGET', grave, 'archivist', 'token')
   return {g[1] == owner and g[2] == major .. '.' .. random and 2 or 0}
@@ -14,5 +14,7 @@ if h[2] ~= major or h[3] ~= random then return {0} end
 redis.call('DEL', s, blob, log)
 redis.call('ZREM', arc, id)
 redis.call('HSET', grave, 'reason', h[1], 'at', h[4], 'head', h[5], 'archivist', owner, 'token', major .. '.' .. random)
+-- What was before its first event was lost with another archivist.
+if h[6] and h[6] ~= '1' then redis.call('HSET', grave, 'first', h[6]) end
 redis.call('PEXPIRE', grave, keep)
 return {1}

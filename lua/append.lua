@@ -1,6 +1,7 @@
 #!lua
 -- Appends events to a live session's log and publishes them. A message of the agent ends its deltas: it has the text.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] due   KEYS[5] channel   KEYS[6] deltas
+-- KEYS[7] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] how many of the events are messages
 -- ARGV[4] body of the first event, and so on (at most 64)
 -- Returns {1, now, epoch, seq of the first, deadline, lead, renewals, renewed 0 or 1}; {0} nothing there;
@@ -14,7 +15,7 @@
 --- @include "emit"
 --- @include "renewed"
 --- @include "rearm"
-local s, clk, log, due, channel, deltas = unpack(KEYS)
+local s, clk, log, due, channel, deltas, wb = unpack(KEYS)
 local id, replid, messages = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o')
@@ -25,6 +26,7 @@ if expired(clk, raw, now, x, cap) then return {2} end
 local epoch = branch(s, replid, h[11], h[12], h[13])
 local first, count, extended = h[13] + 1, h[14], 0
 local head = h[13] + #ARGV - 3
+redis.call('ZADD', wb, 'NX', raw, id)
 for i = 4, #ARGV do
   emit(log, channel, epoch, first + i - 4, now, ARGV[i])
   if string.sub(ARGV[i], 1, 22) == '"type":"agent.message"' then

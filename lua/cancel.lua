@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Cancels the running turn, or the next one if none runs, or a certain one; its worker's token is dead from now on.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
--- KEYS[8] deltas
+-- KEYS[8] sessions with events that are not archived   KEYS[9] deltas
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] entry of the queue or turn, or ""
 -- ARGV[4] 1 to empty the queue, too
 -- Returns {1, now, turns left in the queue, agent to ring for or "", entry, ...}: what was cancelled; {0} nothing
@@ -22,7 +22,7 @@
 --- @include "unsteer"
 --- @include "stop"
 --- @include "act"
-local s, clk, log, channel, due, tn, q, deltas = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, wb, deltas = unpack(KEYS)
 local id, replid, target, all = unpack(ARGV)
 local raw, now = clock(clk)
 local h = fields(s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n', 'o', 'a', 'yn')
@@ -57,4 +57,5 @@ end
 local left = redis.call('LLEN', q)
 if #cancelled > 0 then act(s, due, w, id, now, h, 0, left > 0 and not h.yn) end
 redis.call('HSET', s, 'q', w.head)
+redis.call('ZADD', wb, 'NX', raw, id)
 return {1, now, left, left > 0 and not h.yn and string.sub(h.a, 1, 16) or '', unpack(cancelled)}

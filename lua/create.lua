@@ -3,7 +3,7 @@
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] due
 -- KEYS[6] all   KEYS[7] index of the agent   KEYS[8] index of the user
 -- KEYS[9] conversation key   KEYS[10] session of its holder (without a key: the session itself)   KEYS[11] channel
--- KEYS[12] idempotency key (without one: the session)
+-- KEYS[12] idempotency key (without one: the session)   KEYS[13] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] agent and user, 16 bytes each   ARGV[3] first 16 digits of the replication id
 -- ARGV[4] hash of the conversation key, 16 bytes, or ""   ARGV[5] id of the holder that was seen, or ""
 -- ARGV[6] timeout   ARGV[7] warning   ARGV[8] max duration   ARGV[9] auto-renewal 0 or 1
@@ -52,6 +52,7 @@ redis.call('ZADD', due, x - lead(warning, timeout), id)
 redis.call('ZADD', all, now, id)
 redis.call('ZADD', byAgent, now, id)
 redis.call('ZADD', byUser, now, id)
+redis.call('ZADD', KEYS[13], 'NX', raw, id)
 emit(log, channel, epoch, 1, now, ARGV[11] .. ',"createdAt":"' .. iso(now) .. '","expiresAt":"' .. iso(x) .. '"}}')
 keep(KEYS[12], print, {1, now, epoch, id, timeout, warning, max, auto})
 return {1, now, epoch}

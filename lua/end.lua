@@ -4,9 +4,11 @@
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] due   KEYS[6] arc   KEYS[7] all
 -- KEYS[8] index of the agent   KEYS[9] index of the user   KEYS[10] conversation key (without one: any of the slot)
 -- KEYS[11] tombstone   KEYS[12] channel   KEYS[13] deltas   KEYS[14] turns   KEYS[15] queue
+-- KEYS[16] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] "expired", "ended" or "archived"   ARGV[3] first 16 digits of the replication id
 -- ARGV[4] "archive" or "none"   ARGV[5] life of the tombstone in ms
--- ARGV[6] archivist that claims it at once, or ""   ARGV[7] 16 hex digits for its token   ARGV[8] its lease in ms
+-- ARGV[6] archivist that claims it at once, unless another one has followed it, or ""
+-- ARGV[7] 16 hex digits for its token   ARGV[8] its lease in ms
 -- Returns {1, ended at, head, major of the token or 0}; {0} nothing there; {2, deadline} "expired" too early, or
 --   anything else too late (end it as expired first); {3, reason} closed already
 --- @include "clock"
@@ -17,10 +19,10 @@
 --- @include "emit"
 --- @include "writer"
 --- @include "unlease"
-local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel, deltas, tn, q = unpack(KEYS)
+local s, clk, blob, log, due, arc, all, byAgent, byUser, key, grave, channel, deltas, tn, q, wb = unpack(KEYS)
 local id, reason, replid, mode, keep, owner, random, lease = unpack(ARGV)
 local raw, now = clock(clk)
-local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'k', 'yn', 'tc')
+local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'e', 'g', 'q', 'k', 'yn', 'tc', 'wo')
 if not h[1] then
   redis.call('ZREM', due, id)
   return {0}
@@ -52,6 +54,7 @@ emit(log, channel, epoch, head, now,
 redis.call('HSET', s, 's', reason, 'f', at, 'q', head)
 redis.call('DEL', deltas)
 redis.call('ZREM', due, id)
+redis.call('ZREM', wb, id)
 redis.call('ZREM', all, id)
 redis.call('ZREM', byAgent, id)
 redis.call('ZREM', byUser, id)
@@ -63,6 +66,7 @@ if mode == 'none' then
   return {1, at, head, 0}
 end
 local major = 0
+if h[14] and string.match(h[14], '^[^.]*') ~= owner then owner = '' end
 if owner ~= '' then
   major = now
   redis.call('HSET', s, 'co', owner, 'ct', major, 'cr', random)

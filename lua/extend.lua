@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Extends the lease of the running turn, and hands it the messages that were meant for it.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
--- KEYS[8] idempotency key (without one: the session)
+-- KEYS[8] sessions with events that are not archived   KEYS[9] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token   ARGV[5] lease in ms
 -- ARGV[6] ms for which it waits for a human, or ""   ARGV[7] fingerprint of the request, beginning with a letter, or ""
 -- ARGV[8] 1 when the answer is kept only if messages were handed over, because the caller asks again
@@ -19,7 +19,7 @@
 --- @include "record"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, tn, q, idem = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, wb, idem = unpack(KEYS)
 local id, replid, n, token, lease, waits, print, again = unpack(ARGV)
 local known = replay(idem, print)
 if known then return known end
@@ -52,6 +52,7 @@ elseif h.z then
   redis.call('HDEL', s, 'z')
 end
 redis.call('HSET', s, 'y', over, 'q', w.head)
+redis.call('ZADD', wb, 'NX', raw, id)
 redis.call('ZADD', due, 'LT', over, id)
 local answer = {1, now, over, taken[1] and table.concat(taken, ',') or '-', w.head}
 if taken[1] or again ~= '1' then keep(idem, print, answer) end

@@ -1,7 +1,8 @@
 #!lua
 -- A worker ends its turn: done, failed, to be tried again, or given back as if it had never had it.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns   KEYS[7] queue
--- KEYS[8] deltas   KEYS[9] idempotency key (without one: the session)
+-- KEYS[8] sessions with events that are not archived   KEYS[9] deltas
+-- KEYS[10] idempotency key (without one: the session)
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token
 -- ARGV[5] fingerprint of the request, beginning with a letter, or ""
 -- ARGV[6] "complete", "fail", "retry" or "return"   ARGV[7] members of the data of turn.completed or turn.failed
@@ -28,7 +29,7 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, tn, q, deltas, idem = unpack(KEYS)
+local s, clk, log, channel, due, tn, q, wb, deltas, idem = unpack(KEYS)
 local id, replid, n, token, print, how, data, attempts, body = unpack(ARGV)
 local known = replay(idem, print)
 if known then return known end
@@ -57,6 +58,7 @@ h.y, h.z = false, false
 local left = redis.call('LLEN', q)
 act(s, due, w, id, now, h, seq > 0 and 1 or 0, left > 0)
 redis.call('HSET', s, 'q', w.head)
+redis.call('ZADD', wb, 'NX', raw, id)
 local answer = {1, now, epoch, seq, status, left}
 keep(idem, print, answer)
 if left > 0 then answer[7] = string.sub(h.a, 1, 16) end

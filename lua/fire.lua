@@ -2,7 +2,7 @@
 -- Looks at one session that may be due: warns, re-arms, or says that it must be ended. A turn whose worker is gone is
 -- queued again, and for one that waits the agent is to be rung for again, ever more seldom.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] due   KEYS[5] channel   KEYS[6] turns   KEYS[7] queue
--- KEYS[8] deltas
+-- KEYS[8] sessions with events that are not archived   KEYS[9] deltas
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] attempts after which a turn has failed
 -- Returns {0} nothing to do any more; {1, next score} re-armed; {2, deadline, lateness in ms} warned;
 --   {3, deadline, agent and user, hash of the conversation key or false} due: end it;
@@ -22,7 +22,7 @@
 --- @include "stop"
 --- @include "requeue"
 --- @include "lapse"
-local s, clk, log, due, channel, tn, q, deltas = unpack(KEYS)
+local s, clk, log, due, channel, tn, q, wb, deltas = unpack(KEYS)
 local id, replid = ARGV[1], ARGV[2]
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'w', 'x', 'e', 'g', 'q', 'a', 'k', 'yn', 'tc')
@@ -38,6 +38,7 @@ if h[15] and now >= tonumber(h[5]) then
   local w = writer(log, channel, branch(s, replid, h[10], h[11], h[12]), h[12], now, id, deltas)
   lapse(s, tn, q, w, now, h[15], ARGV[3])
   redis.call('HSET', s, 'q', w.head)
+  redis.call('ZADD', wb, 'NX', raw, id)
   h[10], h[11], h[12] = unpack(redis.call('HMGET', s, 'e', 'g', 'q'))
   h[5], h[6], h[15] = false, false, false
   x = deadline(h[1], h[2], h[3], h[4])
@@ -56,6 +57,7 @@ local held = h[15] and x == tonumber(h[5]) and x < cap
 if now >= at and tonumber(h[9]) ~= x and not held then
   local epoch, head = branch(s, replid, h[10], h[11], h[12]), h[12] + 1
   redis.call('HSET', s, 'x', x, 'q', head)
+  redis.call('ZADD', wb, 'NX', raw, id)
   emit(log, channel, epoch, head, now, '"type":"session.expiring","sessionId":"' .. id .. '","data":{"expiresAt":"' ..
     iso(x) .. '","timeRemaining":' .. math.max(0, x - now) .. ',"canRenew":' .. (x < cap and 'true' or 'false') .. '}}')
   redis.call('ZADD', due, math.max(math.min(x, look or x), now + 1), id)

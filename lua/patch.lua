@@ -1,6 +1,7 @@
 #!lua
 -- Changes a session's timeouts; its base stays. What moves the deadline earlier lowers the score in due.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] blob   KEYS[4] log   KEYS[5] due   KEYS[6] channel
+-- KEYS[7] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] timeout or ""   ARGV[4] auto-renewal 0, 1 or ""
 -- ARGV[5] max duration or ""   ARGV[6] warning or ""   ARGV[7] maximum timeout
 -- Returns {1, now, fields, blob}; {0} nothing there; {2} past its deadline; {3} closed;
@@ -13,7 +14,7 @@
 --- @include "branch"
 --- @include "emit"
 --- @include "renewed"
-local s, clk, blob, log, due, channel = unpack(KEYS)
+local s, clk, blob, log, due, channel, wb = unpack(KEYS)
 local id, replid = ARGV[1], ARGV[2]
 local raw, now = clock(clk)
 local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'w', 'x', 'e', 'g', 'q', 'n')
@@ -47,6 +48,7 @@ if moved ~= x then
   end
 end
 redis.call('HSET', s, 'q', head)
+redis.call('ZADD', wb, 'NX', raw, id)
 local armed = h[10] and moved == x and moved or moved - lead(warning, timeout)
 redis.call('ZADD', due, 'LT', armed, id)
 return {1, now, redis.call('HGETALL', s), redis.call('GET', blob)}

@@ -2,6 +2,7 @@
 -- Appends what a worker reports of the running turn: tool calls, their results, messages.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] turns
 -- KEYS[7] deltas   KEYS[8] idempotency key (without one: the session)
+-- KEYS[9] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] turn   ARGV[4] token
 -- ARGV[5] fingerprint of the request, beginning with a letter, or ""   ARGV[6] how many of the events are messages
 -- ARGV[7] for each event "+<id>" a tool call, "-<id>" its result, or "="; with spaces between
@@ -23,7 +24,7 @@
 --- @include "act"
 --- @include "replay"
 --- @include "keep"
-local s, clk, log, channel, due, tn, deltas, idem = unpack(KEYS)
+local s, clk, log, channel, due, tn, deltas, idem, wb = unpack(KEYS)
 local id, replid, n, token, print, messages, kinds = unpack(ARGV, 1, 7)
 local known = replay(idem, print)
 if known then return known end
@@ -58,6 +59,7 @@ if tonumber(messages) > 0 then
   act(s, due, w, id, now, h, messages, nil)
 end
 redis.call('HSET', s, 'q', w.head)
+redis.call('ZADD', wb, 'NX', raw, id)
 local answer = {1, now, epoch, first, tonumber(h.y)}
 keep(idem, print, answer)
 return answer

@@ -3,7 +3,7 @@
 -- and where it is asked for, it opens a turn or joins the queue.
 -- KEYS[1] session   KEYS[2] clock   KEYS[3] log   KEYS[4] channel   KEYS[5] due   KEYS[6] agents that work by turns
 -- KEYS[7] turns   KEYS[8] queue   KEYS[9] deltas
--- KEYS[10] idempotency key (without one: the session)
+-- KEYS[10] idempotency key (without one: the session)   KEYS[11] sessions with events that are not archived
 -- ARGV[1] id   ARGV[2] first 16 digits of the replication id   ARGV[3] body   ARGV[4] id of the message
 -- ARGV[5] "enqueue", "reject", "interrupt" or "steer", when a turn is open   ARGV[6] length of the queue at the most
 -- ARGV[7] fingerprint of the request, beginning with a letter, or ""   ARGV[8] 1 when it is to have a turn in any case
@@ -20,7 +20,7 @@
 --- @include "emit"
 --- @include "renewed"
 --- @include "rearm"
-local s, clk, log, channel, due, workers, tn, q, deltas, idem = unpack(KEYS)
+local s, clk, log, channel, due, workers, tn, q, deltas, idem, wb = unpack(KEYS)
 local id, replid, body, message, busy, bound, print, asked = unpack(ARGV)
 local raw, now = clock(clk)
 -- The usual case first, before the functions for turns are made: an agent that does not work by turns.
@@ -33,6 +33,7 @@ if m[1] and not m[7] and not m[17] and print == '' and asked ~= '1' and
   local seq, count, extended = m[13] + 1, m[14], 0
   local head = seq
   emit(log, channel, epoch, seq, now, body)
+  redis.call('ZADD', wb, 'NX', raw, id)
   if m[8] == '1' and x < cap then
     extended, count = 1, count + 1
     local later = deadline(m[1], now, m[3], m[4], m[5], m[6])
@@ -80,6 +81,7 @@ if running and busy == 'interrupt' then
   h.y, h.z, running = false, false, false
 end
 local seq = w.emit(body)
+redis.call('ZADD', wb, 'NX', raw, id)
 local n, steered = 0, 0
 if running and busy == 'steer' then
   n, steered = running, 1

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Heartbeats up to 32 sessions of one partition, or renews one.
--- KEYS[1] clock   KEYS[2] due, then for each session:   KEYS[3] session   KEYS[4] log   KEYS[5] channel   KEYS[6] blob
+-- KEYS[1] clock   KEYS[2] due   KEYS[3] sessions with events that are not archived, then for each session:
+-- KEYS[4] session   KEYS[5] log   KEYS[6] channel   KEYS[7] blob
 -- ARGV[1] "heartbeat" or "renew"   ARGV[2] first 16 digits of the replication id   ARGV[3] 1 for whole answers
 -- ARGV[4] id of the first session, and so on
 -- Returns {now, one answer a session}: {0} nothing there; {2} past its deadline; {3} closed; {5} renew at the cap;
@@ -15,7 +16,7 @@
 --- @include "renewed"
 --- @include "rearm"
 local cause, replid, whole = ARGV[1], ARGV[2], ARGV[3] == '1'
-local clk, due = KEYS[1], KEYS[2]
+local clk, due, wb = unpack(KEYS, 1, 3)
 local raw, now = clock(clk)
 local function touch(id, s, log, channel, blob)
   local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'x', 'n', 'q')
@@ -38,6 +39,7 @@ local function touch(id, s, log, channel, blob)
         local m = redis.call('HMGET', s, 'e', 'g')
         local epoch = branch(s, replid, m[1], m[2], head)
         head = redis.call('HINCRBY', s, 'q', 1)
+        redis.call('ZADD', wb, 'NX', raw, id)
         emit(log, channel, epoch, head, now, renewed(id, later, count, cause))
       end
       x = later
@@ -49,7 +51,7 @@ local function touch(id, s, log, channel, blob)
 end
 local answers = {now}
 for i = 4, #ARGV do
-  local k = 3 + (i - 4) * 4
+  local k = 4 + (i - 4) * 4
   answers[#answers + 1] = touch(ARGV[i], KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3])
 end
 return answers

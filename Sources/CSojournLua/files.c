@@ -11,8 +11,14 @@ static const unsigned char lua_adopt[] = {
 static const unsigned char lua_agents[] = {
 #embed "../../lua/agents.lua"
 };
+static const unsigned char lua_alive[] = {
+#embed "../../lua/alive.lua"
+};
 static const unsigned char lua_append[] = {
 #embed "../../lua/append.lua"
+};
+static const unsigned char lua_ask[] = {
+#embed "../../lua/ask.lua"
 };
 static const unsigned char lua_cancel[] = {
 #embed "../../lua/cancel.lua"
@@ -26,11 +32,17 @@ static const unsigned char lua_create[] = {
 static const unsigned char lua_delta[] = {
 #embed "../../lua/delta.lua"
 };
+static const unsigned char lua_disown[] = {
+#embed "../../lua/disown.lua"
+};
 static const unsigned char lua_end[] = {
 #embed "../../lua/end.lua"
 };
 static const unsigned char lua_enlist[] = {
 #embed "../../lua/enlist.lua"
+};
+static const unsigned char lua_erase[] = {
+#embed "../../lua/erase.lua"
 };
 static const unsigned char lua_extend[] = {
 #embed "../../lua/extend.lua"
@@ -40,6 +52,9 @@ static const unsigned char lua_finish[] = {
 };
 static const unsigned char lua_fire[] = {
 #embed "../../lua/fire.lua"
+};
+static const unsigned char lua_follow[] = {
+#embed "../../lua/follow.lua"
 };
 static const unsigned char lua_lease[] = {
 #embed "../../lua/lease.lua"
@@ -53,17 +68,35 @@ static const unsigned char lua_list[] = {
 static const unsigned char lua_meta[] = {
 #embed "../../lua/meta.lua"
 };
+static const unsigned char lua_note[] = {
+#embed "../../lua/note.lua"
+};
 static const unsigned char lua_page[] = {
 #embed "../../lua/page.lua"
 };
 static const unsigned char lua_patch[] = {
 #embed "../../lua/patch.lua"
 };
+static const unsigned char lua_presence[] = {
+#embed "../../lua/presence.lua"
+};
+static const unsigned char lua_present[] = {
+#embed "../../lua/present.lua"
+};
+static const unsigned char lua_purge[] = {
+#embed "../../lua/purge.lua"
+};
 static const unsigned char lua_read[] = {
 #embed "../../lua/read.lua"
 };
 static const unsigned char lua_register[] = {
 #embed "../../lua/register.lua"
+};
+static const unsigned char lua_release[] = {
+#embed "../../lua/release.lua"
+};
+static const unsigned char lua_reply[] = {
+#embed "../../lua/reply.lua"
 };
 static const unsigned char lua_report[] = {
 #embed "../../lua/report.lua"
@@ -85,6 +118,9 @@ static const unsigned char lua_tick[] = {
 };
 static const unsigned char lua_touch[] = {
 #embed "../../lua/touch.lua"
+};
+static const unsigned char lua_trim[] = {
+#embed "../../lua/trim.lua"
 };
 static const unsigned char lua_turns[] = {
 #embed "../../lua/turns.lua"
@@ -146,6 +182,9 @@ static const unsigned char lua_include_replay[] = {
 static const unsigned char lua_include_requeue[] = {
 #embed "../../lua/include/requeue.lua"
 };
+static const unsigned char lua_include_slice[] = {
+#embed "../../lua/include/slice.lua"
+};
 static const unsigned char lua_include_stop[] = {
 #embed "../../lua/include/stop.lua"
 };
@@ -169,24 +208,35 @@ static const csojourn_lua_file files[] = {
     { "ack", lua_ack, sizeof lua_ack },
     { "adopt", lua_adopt, sizeof lua_adopt },
     { "agents", lua_agents, sizeof lua_agents },
+    { "alive", lua_alive, sizeof lua_alive },
     { "append", lua_append, sizeof lua_append },
+    { "ask", lua_ask, sizeof lua_ask },
     { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },
     { "delta", lua_delta, sizeof lua_delta },
+    { "disown", lua_disown, sizeof lua_disown },
     { "end", lua_end, sizeof lua_end },
     { "enlist", lua_enlist, sizeof lua_enlist },
+    { "erase", lua_erase, sizeof lua_erase },
     { "extend", lua_extend, sizeof lua_extend },
     { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
+    { "follow", lua_follow, sizeof lua_follow },
     { "lease", lua_lease, sizeof lua_lease },
     { "limit", lua_limit, sizeof lua_limit },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
+    { "note", lua_note, sizeof lua_note },
     { "page", lua_page, sizeof lua_page },
     { "patch", lua_patch, sizeof lua_patch },
+    { "presence", lua_presence, sizeof lua_presence },
+    { "present", lua_present, sizeof lua_present },
+    { "purge", lua_purge, sizeof lua_purge },
     { "read", lua_read, sizeof lua_read },
     { "register", lua_register, sizeof lua_register },
+    { "release", lua_release, sizeof lua_release },
+    { "reply", lua_reply, sizeof lua_reply },
     { "report", lua_report, sizeof lua_report },
     { "ring", lua_ring, sizeof lua_ring },
     { "say", lua_say, sizeof lua_say },
@@ -194,6 +244,7 @@ static const csojourn_lua_file files[] = {
     { "steal", lua_steal, sizeof lua_steal },
     { "tick", lua_tick, sizeof lua_tick },
     { "touch", lua_touch, sizeof lua_touch },
+    { "trim", lua_trim, sizeof lua_trim },
     { "turns", lua_turns, sizeof lua_turns },
     { "waiting", lua_waiting, sizeof lua_waiting },
     { "include/act", lua_include_act, sizeof lua_include_act },
@@ -214,6 +265,7 @@ static const csojourn_lua_file files[] = {
     { "include/renewed", lua_include_renewed, sizeof lua_include_renewed },
     { "include/replay", lua_include_replay, sizeof lua_include_replay },
     { "include/requeue", lua_include_requeue, sizeof lua_include_requeue },
+    { "include/slice", lua_include_slice, sizeof lua_include_slice },
     { "include/stop", lua_include_stop, sizeof lua_include_stop },
     { "include/take", lua_include_take, sizeof lua_include_take },
     { "include/turn", lua_include_turn, sizeof lua_include_turn },

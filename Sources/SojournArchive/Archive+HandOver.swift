@@ -51,7 +51,7 @@ extension Archive {
         try await self.read { connection throws(ArchiveError) in try connection.unserved("prepared") }
     }
 
-    /// Takes aside the prepared hand-overs of these sessions because nothing explains them: they are kept and
+    /// Takes aside the open and prepared hand-overs of these sessions because nothing explains them: they are kept and
     /// counted, never served, and wait for a person.
     ///
     /// - Returns: how many there were.
@@ -76,7 +76,7 @@ extension Archive {
         try await self.read { connection throws(ArchiveError) in try connection.lostEvents(of: id) }
     }
 
-    private func report(lost: Int) {
+    func report(lost: Int) {
         if lost == 0 { return }
         self.log(
             .warning, "a later hand-over replaced archived events; the old ones are kept as lost events",
@@ -84,7 +84,7 @@ extension Archive {
     }
 
     /// This node's clock in milliseconds; it only tells people when something was written.
-    private static func now() -> Int64 {
+    static func now() -> Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000

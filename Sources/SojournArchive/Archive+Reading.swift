@@ -1,4 +1,5 @@
 import Glibc
+import SojournCore
 
 /// Reading what is served: committed hand-overs only.
 extension Archive {
@@ -56,6 +57,13 @@ extension Archive {
         var stats = try await self.read { connection throws(ArchiveError) in try connection.stats() }
         stats.fileBytes = Self.size(of: self.path) + Self.size(of: self.path + "-wal")
         return stats
+    }
+
+    /// Says on the log that a read failed.
+    public func tell(_ error: ArchiveError) {
+        self.log(
+            .error, "the archive could not be read; the request fails",
+            ["archive.path": self.path, "error": "\(error)"])
     }
 
     private static func clamp(_ limit: Int) -> Int { min(max(limit, 1), Self.maximumPage) }

@@ -1,4 +1,5 @@
 public import SojournCore
+import SojournLoop
 
 /// The SQLite file in which the transcripts of ended sessions are kept for ever.
 ///
@@ -25,6 +26,9 @@ public final class Archive: Sendable {
     public let path: String
     let log: Log
     private let thread: ArchiveThread
+    private let isReader: Bool
+    /// A second connection, so that a search does not wait for hand-overs, nor they for it; opened by the first one.
+    private let searcher = Locked<ArchiveThread?>(nil)
 
     /// Opens the archive at `path`, or creates it in a folder that exists; brings an older file up to date.
     ///
@@ -35,18 +39,43 @@ public final class Archive: Sendable {
         try await Archive(path: path, log: log, migrations: Schema.migrations)
     }
 
+    /// Opens the archive at `path` for reading, also beside the node that has it; what would write throws `.readOnly`.
+    ///
+    /// - Throws: `.cannotOpen` when there is none, `.notADatabase`, `.foreign`, `.newerSchema` and `.corrupt` when it is
+    ///   not a file for this program, `.other` when it is so old that a node must open it first, `.io`.
+    public static func open(reading path: String) async throws(ArchiveError) -> Archive {
+        try await Archive(reading: path)
+    }
+
     init(path: String, log: Log, migrations: [Migration]) async throws(ArchiveError) {
         self.path = path
         self.log = log
-        (self.thread, self.id) = try await ArchiveThread.start(path: path, migrations: migrations)
+        self.isReader = false
+        let chores = Chores { error in
+            log(
+                .error, "the archive's index cannot be written; search does not find new messages until it can",
+                ["archive.path": path, "error": "\(error)"])
+        }
+        (self.thread, self.id) = try await ArchiveThread.start(path: path, mode: .archivist(migrations, chores: chores))
         log(.info, "the archive is open", ["archive.path": path, "archive.id": self.id])
     }
 
-    deinit { self.thread.abandon() }
+    private init(reading path: String) async throws(ArchiveError) {
+        self.path = path
+        self.log = .silent
+        self.isReader = true
+        (self.thread, self.id) = try await ArchiveThread.start(path: path, mode: .reader(schema: Schema.version))
+    }
+
+    deinit {
+        self.thread.abandon()
+        self.searcher.withLock { $0 }?.abandon()
+    }
 
     /// Finishes what was asked before, closes the file and releases it. Later calls throw `.closed`; closing
     /// again does nothing.
     public func close() async {
+        await self.searcher.withLock { $0 }?.stop()
         await self.thread.stop()
     }
 
@@ -57,8 +86,34 @@ public final class Archive: Sendable {
     func read<Answer: Sendable>(
         _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
     ) async throws(ArchiveError) -> Answer {
+        try await Self.read(on: self.thread, body)
+    }
+
+    /// Runs `body` on the thread of the second connection, which sees what is committed.
+    func search<Answer: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
+    ) async throws(ArchiveError) -> Answer {
+        try await Self.read(on: try await self.searchThread(), body)
+    }
+
+    private func searchThread() async throws(ArchiveError) -> ArchiveThread {
+        if self.isReader { return self.thread }
+        if let thread = self.searcher.withLock({ $0 }) { return thread }
+        let (thread, _) = try await ArchiveThread.start(path: self.path, mode: .reader(schema: Schema.version))
+        let first = self.searcher.withLock { searcher -> ArchiveThread in
+            let first = searcher ?? thread
+            searcher = first
+            return first
+        }
+        if first !== thread { await thread.stop() }
+        return first
+    }
+
+    private static func read<Answer: Sendable>(
+        on thread: ArchiveThread, _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
+    ) async throws(ArchiveError) -> Answer {
         try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Answer, ArchiveError>, Never>) in
-            self.thread.enqueue(
+            thread.enqueue(
                 .read(
                     run: { connection in
                         do throws(ArchiveError) {
@@ -76,7 +131,11 @@ public final class Archive: Sendable {
     func write<Answer: Sendable>(
         _ body: @escaping @Sendable (Connection) throws(ArchiveError) -> Answer
     ) async throws(ArchiveError) -> Answer {
-        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Answer, ArchiveError>, Never>) in
+        guard !self.isReader else {
+            throw ArchiveError(.readOnly, "The archive \(self.path) was opened for reading only", path: self.path)
+        }
+        return try await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<Answer, ArchiveError>, Never>) in
             self.thread.enqueue(
                 .write(
                     run: { connection throws(ArchiveError) in

@@ -6,7 +6,9 @@ struct ArchiveFile: ~Copyable {
     let connection: Connection
     /// 16 hexadecimal digits that stay the same as long as the file lives.
     let id: String
-    private let lock: FileLock
+    /// What keeps other archivists away; nil for a file that is only read.
+    private let lock: FileLock?
+    private let isReader: Bool
 
     /// Locks, checks, opens and migrates the file.
     init(path: String, migrations: [Migration]) throws(ArchiveError) {
@@ -24,11 +26,46 @@ struct ArchiveFile: ~Copyable {
             throw error
         }
         self.connection = connection
-        self.lock = lock
+        self.lock = consume lock
+        self.isReader = false
+    }
+
+    /// Opens a file that exists for reading, beside the archivist that may have it.
+    init(reading path: String, schema: Int64) throws(ArchiveError) {
+        let path = path.contains("/") ? path : "./" + path
+        guard unsafe access(path, R_OK) == 0 else {
+            let reason = unsafe String(cString: strerror(errno))
+            throw ArchiveError(.cannotOpen, "There is no archive \(path) that could be read: \(reason)", path: path)
+        }
+        try Self.checkHeader(path)
+        let connection = try Connection(path: path, readOnly: true)
+        do throws(ArchiveError) {
+            try connection.execute(
+                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536"
+            )
+            try Self.checkOwner(connection)
+            let version = try connection.integer("PRAGMA user_version") ?? 0
+            guard version >= schema, version / 1_000 == schema / 1_000 else {
+                throw ArchiveError(
+                    version < schema ? .other : .newerSchema,
+                    "The archive \(path) has schema \(version / 1_000).\(version % 1_000), but this program reads schema "
+                        + "\(schema / 1_000).\(schema % 1_000): "
+                        + (version < schema ? "start a node of this version on it once" : "use the newer program"),
+                    path: path)
+            }
+            self.id = try Self.identity(connection)
+        } catch {
+            connection.close()
+            throw error
+        }
+        self.connection = connection
+        self.lock = nil
+        self.isReader = true
     }
 
     /// Writes the log back into the database and closes it; the lock goes with this value.
     consuming func close() {
+        if self.isReader { return self.connection.close() }
         // Closing the last connection does the same, but only this waits for a reader from outside. What
         // fails here is repeated by the next open.
         try? self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -60,14 +97,9 @@ struct ArchiveFile: ~Copyable {
                 name: "SQLITE_READONLY", extendedCode: SQLITE_READONLY)
         }
         _ = unsafe sojourn_db_config_int(connection.handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
-        try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON")
+        try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF")
         // Asked before anything is written: a database of another program stays as it is.
-        let application = try connection.integer("PRAGMA application_id") ?? 0
-        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        guard application == Schema.application || (application == 0 && tables == 0) else {
-            throw ArchiveError(
-                .foreign, "\(path) is a SQLite database, but no Sojourn archive; give another path", path: path)
-        }
+        try Self.checkOwner(connection)
         let version = try connection.integer("PRAGMA user_version") ?? 0
         let newest = migrations.last?.major ?? 0
         guard version / 1_000 <= newest else {
@@ -77,17 +109,35 @@ struct ArchiveFile: ~Copyable {
                     + "only schema \(newest): start the newer program",
                 path: path)
         }
+        // Counts for a new file only; an older one gets it when it is compacted.
+        if version == 0 { try connection.execute("PRAGMA auto_vacuum = INCREMENTAL") }
         let mode = try connection.statement("PRAGMA journal_mode = WAL").first { $0.text(0) }
         guard mode == "wal" else {
             throw ArchiveError(
                 .other, "The archive \(path) cannot use a write-ahead log on this file system; use a local disk",
                 path: path)
         }
-        try connection.execute("PRAGMA synchronous = FULL")
+        // The right edges of all trees and the segments that the index merges stay in memory.
+        try connection.execute(
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000")
+        // Whatever is deleted may have to be gone for good later, so all of it is overwritten at once.
+        try connection.execute("PRAGMA secure_delete = ON")
+    }
+
+    private static func checkOwner(_ connection: Connection) throws(ArchiveError) {
+        let application = try connection.integer("PRAGMA application_id") ?? 0
+        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        guard application == Schema.application || (application == 0 && tables == 0) else {
+            throw ArchiveError(
+                .foreign, "\(connection.path) is a SQLite database, but no Sojourn archive; give another path",
+                path: connection.path)
+        }
     }
 
     private static func migrate(_ connection: Connection, _ migrations: [Migration]) throws(ArchiveError) {
         let version = try connection.integer("PRAGMA user_version") ?? 0
+        // A table that is written anew is dropped in between; that must not take its children along.
+        try connection.execute("PRAGMA foreign_keys = OFF")
         for migration in migrations where migration.version > version {
             try connection.transaction { () throws(ArchiveError) in
                 try connection.execute(migration.script)
@@ -95,6 +145,7 @@ struct ArchiveFile: ~Copyable {
                     "PRAGMA user_version = \(migration.version); PRAGMA application_id = \(Schema.application)")
             }
         }
+        try connection.execute("PRAGMA foreign_keys = ON")
     }
 
     private static func identity(_ connection: Connection) throws(ArchiveError) -> String {

@@ -29,6 +29,14 @@ import SojournLoop
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
+    /// Which file it opens, and what for.
+    enum Mode: Sendable {
+        /// As the one archivist of the file.
+        case archivist([Migration], chores: Chores)
+        /// For reading, beside the archivist.
+        case reader(schema: Int64)
+    }
+
     private let path: String
     private let shared = Locked(Shared())
     /// Posted when there may be something in `shared`.
@@ -49,10 +57,10 @@ import SojournLoop
     // MARK: From any thread
 
     /// Starts a thread that opens the file; answers with it and the archivist's id.
-    static func start(path: String, migrations: [Migration]) async throws(ArchiveError) -> (ArchiveThread, String) {
+    static func start(path: String, mode: Mode) async throws(ArchiveError) -> (ArchiveThread, String) {
         let thread = ArchiveThread(path: path)
         let opened = await withCheckedContinuation { continuation in
-            thread.launch { thread.work(migrations) { continuation.resume(returning: $0) } }
+            thread.launch { thread.work(mode) { continuation.resume(returning: $0) } }
         }
         do {
             return (thread, try opened.get())
@@ -134,12 +142,20 @@ import SojournLoop
         close(descriptor)
     }
 
-    private func work(_ migrations: [Migration], opened: (Result<String, ArchiveError>) -> Void) {
+    private func work(_ mode: Mode, opened: (Result<String, ArchiveError>) -> Void) {
         do {
-            let file = try ArchiveFile(path: self.path, migrations: migrations)
-            opened(.success(file.id))
-            while let jobs = self.next() { Self.perform(jobs, on: file.connection) }
-            file.close()
+            switch mode {
+            case .archivist(let migrations, let chores):
+                let file = try ArchiveFile(path: self.path, migrations: migrations)
+                opened(.success(file.id))
+                self.serve(file.connection, chores)
+                file.close()
+            case .reader(let schema):
+                let file = try ArchiveFile(reading: self.path, schema: schema)
+                opened(.success(file.id))
+                while let jobs = self.next(patience: nil) { Self.perform(jobs, on: file.connection) }
+                file.close()
+            }
         } catch {
             opened(.failure(error))
         }
@@ -152,8 +168,19 @@ import SojournLoop
         for waiter in waiters { waiter.resume() }
     }
 
-    /// What has come since the last call, waiting for it; nil when it is time to end.
-    private func next() -> [Job]? {
+    /// Does the jobs, and the chores when there are none, or when they have waited too long for that.
+    private func serve(_ connection: Connection, _ chores: Chores) {
+        var roster = chores.roster()
+        while let jobs = self.next(patience: roster.patience) {
+            Self.perform(jobs, on: connection)
+            roster.worked(wrote: jobs.contains { if case .write = $0 { true } else { false } }, idle: jobs.isEmpty)
+            if roster.isDue { roster.doOne(on: connection) }
+        }
+    }
+
+    /// What has come since the last call, waiting for it; nothing when `patience` ms have passed; nil when it is time
+    /// to end.
+    private func next(patience: Int?) -> [Job]? {
         while true {
             let (jobs, stopping) = self.shared.withLock { shared in
                 defer { shared.jobs = [] }
@@ -162,7 +189,17 @@ import SojournLoop
             if !jobs.isEmpty { return jobs }
             if stopping { return nil }
             // An interrupted wait looks again, like any other.
-            unsafe sem_wait(self.wake)
+            guard let patience else {
+                unsafe sem_wait(self.wake)
+                continue
+            }
+            var end = timespec()
+            // Of the system's time, as POSIX has it; a jump of that only moves a chore.
+            unsafe clock_gettime(CLOCK_REALTIME, &end)
+            end.tv_nsec += patience % 1_000 * 1_000_000
+            end.tv_sec += patience / 1_000 + end.tv_nsec / 1_000_000_000
+            end.tv_nsec %= 1_000_000_000
+            if unsafe sem_timedwait(self.wake, &end) != 0, errno == ETIMEDOUT { return [] }
         }
     }
 

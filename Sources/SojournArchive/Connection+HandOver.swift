@@ -1,27 +1,30 @@
 /// A hand-over that is in the file already.
-private struct Stored {
+struct Stored {
     let handover: Int64
     let token: HandoverToken
     let state: String
+    let head: Int
 
     init(_ row: Statement) {
         self.handover = row.integer(0)
         self.token = HandoverToken(major: row.integer(1), random: row.text(2))
         self.state = row.text(3)
+        self.head = row.int(4)
     }
 }
 
 extension Connection {
-    private func handovers(of id: String) throws(ArchiveError) -> [Stored] {
-        try self.statement("SELECT handover, token_major, token_random, state FROM sessions WHERE id = ?")
+    func handovers(of id: String) throws(ArchiveError) -> [Stored] {
+        try self.statement("SELECT handover, token_major, token_random, state, head FROM sessions WHERE id = ?")
             .all(id, read: Stored.init)
     }
 
     // MARK: Prepare
 
-    /// Writes one hand-over as prepared. It takes the place of an unsettled one of the same session, but leaves
-    /// a committed one alone. Adds to `lost` how many events became lost.
+    /// Writes one hand-over as prepared. An open one becomes it; an unsettled one of the same session gives way to it,
+    /// but a committed one is left alone. Adds to `lost` how many events became lost.
     func prepare(_ transcript: Transcript, now: Int64, lost: inout Int) throws(ArchiveError) -> PrepareResult {
+        if try self.isPurged(transcript.header) { return .purged }
         if let flaw = transcript.flaw { return .incomplete(flaw) }
         let stored = try self.handovers(of: transcript.header.id)
         if stored.contains(where: { $0.state == "committed" && $0.token == transcript.token }) {
@@ -31,6 +34,13 @@ extension Connection {
         let newest = stored.filter { $0.state != "quarantined" }.max { $0.token.major < $1.token.major }
         if let newest, newest.token.major > transcript.token.major { return .stale(stored: newest.token) }
 
+        let first = transcript.header.head - transcript.events.count + 1
+        let open = stored.first { $0.state == "live" }
+        let held = stored.filter { $0.state != "quarantined" }.map(\.head).max() ?? 0
+        guard first <= (open?.head ?? held) + 1 || transcript.isPartial else {
+            return .incomplete(
+                "it begins at seq \(first), and the archive has nothing from seq \((open?.head ?? held) + 1) on")
+        }
         let unsettled = stored.filter {
             $0.state == "prepared" || ($0.state == "quarantined" && $0.token == transcript.token)
         }
@@ -38,7 +48,13 @@ extension Connection {
             // Out of the way of the new row, which may have the same token; gone a few lines below.
             try self.run("UPDATE sessions SET state = 'quarantined' WHERE handover = ?", old.handover)
         }
-        let handover = try self.insert(transcript, now: now)
+        let handover: Int64
+        if let open {
+            lost += try self.close(open, with: transcript, now: now)
+            handover = open.handover
+        } else {
+            handover = try self.insert(transcript, now: now)
+        }
         for old in unsettled {
             lost += try self.replace(old, by: handover, of: transcript.header, token: transcript.token, now: now)
         }
@@ -50,19 +66,41 @@ extension Connection {
         try self.run(
             """
             INSERT INTO sessions (id, agent, user, key, created_at, ended_at, reason, head, state, token_major,
-                token_random, info, event_count, bytes, archived_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?, ?, ?, ?, ?, ?)
+                token_random, info, event_count, bytes, archived_at, chain)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?, ?, ?, ?, ?, ?, ?)
             """,
             header.id, header.agent, header.user, header.key, header.createdAt, header.endedAt,
             header.reason.rawValue, header.head, transcript.token.major, transcript.token.random, transcript.info,
-            transcript.events.count, transcript.events.reduce(0) { $0 + $1.body.count }, now)
+            transcript.events.count, transcript.events.reduce(0) { $0 + $1.body.count }, now,
+            // One that came in parts is sealed after its commit, from what is in the file.
+            transcript.events.count == header.head ? transcript.chain.link : nil)
         let handover = self.lastInserted
+        try self.insert(transcript.events[...], into: handover)
+        return handover
+    }
+
+    func insert(_ events: ArraySlice<TranscriptEvent>, into handover: Int64) throws(ArchiveError) {
         let insert = try self.statement(
             "INSERT INTO events (handover, seq, epoch, at, type, body) VALUES (?, ?, ?, ?, ?, ?)")
-        for event in transcript.events {
+        for event in events {
             try insert.run(handover, event.seq, event.epoch, event.at, event.type, event.body)
         }
-        return handover
+    }
+
+    /// Makes an open hand-over the prepared one: it gets what it does not have yet. Returns how many of its events
+    /// became lost.
+    private func close(_ open: Stored, with transcript: Transcript, now: Int64) throws(ArchiveError) -> Int {
+        let header = transcript.header
+        let lost = try self.extend(open, of: header.id, by: transcript.events, head: header.head, now: now)
+        try self.run(
+            """
+            UPDATE sessions SET agent = ?, user = ?, key = ?, created_at = ?, ended_at = ?, reason = ?,
+                state = 'prepared', token_major = ?, token_random = ?, info = ?
+            WHERE handover = ?
+            """,
+            header.agent, header.user, header.key, header.createdAt, header.endedAt, header.reason.rawValue,
+            transcript.token.major, transcript.token.random, transcript.info, open.handover)
+        return lost
     }
 
     /// Lets the hand-over `new` take the place of `old`: what came before the first event of `new` goes over to
@@ -134,16 +172,16 @@ extension Connection {
 
     private func header(of handover: Int64) throws(ArchiveError) -> SessionHeader? {
         try self.statement("SELECT \(SessionHeader.columns) FROM sessions WHERE handover = ?")
-            .first(handover, read: SessionHeader.init)
+            .first(handover, read: { SessionHeader($0) })
     }
 
     // MARK: What is not served
 
-    /// Takes the prepared hand-overs of these sessions aside; the number found.
+    /// Takes the open and the prepared hand-overs of these sessions aside; the number found.
     func quarantine(_ ids: [String]) throws(ArchiveError) -> Int {
         var count = 0
         for id in ids {
-            try self.run("UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state = 'prepared'", id)
+            try self.run("UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state IN ('live', 'prepared')", id)
             count += self.changes
         }
         return count

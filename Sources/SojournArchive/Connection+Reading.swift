@@ -2,12 +2,12 @@ extension SessionHeader {
     /// What `init(_:)` reads, to stand first in a SELECT.
     static let columns = "id, agent, user, key, created_at, ended_at, reason, head"
 
-    init(_ row: Statement) {
+    init(_ row: Statement, from first: Int32 = 0) {
         self.init(
-            id: row.text(0), agent: row.text(1), user: row.text(2), key: row.optionalText(3),
-            createdAt: row.integer(4), endedAt: row.integer(5),
+            id: row.text(first), agent: row.text(first + 1), user: row.text(first + 2),
+            key: row.optionalText(first + 3), createdAt: row.integer(first + 4), endedAt: row.integer(first + 5),
             // A CHECK of the table allows these three only.
-            reason: Reason(rawValue: row.text(6)) ?? .ended, head: row.int(7))
+            reason: Reason(rawValue: row.text(first + 6)) ?? .ended, head: row.int(first + 7))
     }
 }
 
@@ -15,10 +15,12 @@ extension ArchivedSession {
     /// What `init(_:)` reads.
     static let columns = SessionHeader.columns + ", token_major, token_random, info, event_count, bytes, archived_at"
 
-    init(_ row: Statement) {
+    init(_ row: Statement, from first: Int32 = 0) {
         self.init(
-            header: SessionHeader(row), token: HandoverToken(major: row.integer(8), random: row.text(9)),
-            info: row.blob(10), eventCount: row.int(11), bytes: row.int(12), archivedAt: row.integer(13))
+            header: SessionHeader(row, from: first),
+            token: HandoverToken(major: row.integer(first + 8), random: row.text(first + 9)),
+            info: row.blob(first + 10), eventCount: row.int(first + 11), bytes: row.int(first + 12),
+            archivedAt: row.integer(first + 13))
     }
 }
 
@@ -34,7 +36,7 @@ extension TranscriptEvent {
 extension Connection {
     func session(_ id: String) throws(ArchiveError) -> ArchivedSession? {
         try self.statement("SELECT \(ArchivedSession.columns) FROM sessions WHERE id = ? AND state = 'committed'")
-            .first(id, read: ArchivedSession.init)
+            .first(id, read: { ArchivedSession($0) })
     }
 
     func events(
@@ -91,6 +93,7 @@ extension Connection {
         for (state, count, events, bytes) in try states.all(read: { ($0.text(0), $0.int(1), $0.int(2), $0.int(3)) }) {
             switch state {
             case "committed": (stats.committed, stats.events, stats.bytes) = (count, events, bytes)
+            case "live": stats.live = count
             case "prepared": stats.prepared = count
             default: stats.quarantined = count
             }

@@ -35,6 +35,9 @@ import Glibc
         close(self.descriptor)
     }
 
+    /// Keeps the lock up to this place.
+    borrowing func hold() {}
+
     private static func read(_ descriptor: CInt) -> String {
         var bytes = [UInt8](repeating: 0, count: 32)
         let count = unsafe pread(descriptor, &bytes, bytes.count, 0)

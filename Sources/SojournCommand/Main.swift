@@ -16,6 +16,7 @@ struct Main {
         case "config": return ConfigCommand.run(arguments: rest, environment: environment)
         case "key": return KeyCommand.run(arguments: rest)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
+        case "archive": return await ArchiveCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
             Console.say("sojourn \(version)")
             return 0
@@ -28,7 +29,7 @@ struct Main {
             return 64
         case let word?:
             let hint = Nearest.hint(
-                word, among: ["serve", "agent", "config", "key", "bench", "help", "version"], prefix: "")
+                word, among: ["serve", "agent", "archive", "config", "key", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -41,6 +42,7 @@ struct Main {
 
           serve      runs a node; sojourn serve --help lists its settings
           agent      runs a demonstration worker; sojourn agent --help says how
+          archive    searches, exports, checks and repairs an archive; sojourn archive --help
           bench      loads a node and measures what its operations cost; sojourn bench --help
           config     config show tells the settings that serve would have, and where each comes from
           key        makes an API key: sojourn key NAME ROLE

@@ -42,6 +42,10 @@ struct Node {
         configuration.outageHold = settings.outageHold
         configuration.tombstoneLife = settings.tombstone
         configuration.archiveLease = settings.archiveLease
+        configuration.archiveRetention = settings.archiveRetention.milliseconds
+        configuration.archiveFollows = settings.archiveFollows
+        configuration.logWindow = settings.logWindow
+        configuration.presenceLife = Int(settings.presence)
         configuration.testClock = settings.testClock
         configuration.turnQueue = settings.turnQueue
         configuration.turnAttempts = settings.turnAttempts
@@ -68,6 +72,7 @@ struct Node {
             serving.credentials = credentials
             serving.version = version
             serving.corsOrigins = settings.corsOrigins
+            serving.webSocketOrigins = settings.webSocketOrigins
             serving.rateRules = settings.rateRules
             serving.sessionsPerUser = settings.sessionsPerUser
             serving.streams = settings.streams

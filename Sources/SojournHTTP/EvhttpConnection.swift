@@ -19,9 +19,11 @@ import SojournLoop
         case answering
         /// Nothing: a stream is being sent; what comes is thrown away.
         case streaming
-        /// The rest of a refused request, thrown away until the refusal has left.
-        case refusing
-        /// The same, until the client has read the refusal and closes.
+        /// Another protocol, which reads for itself.
+        case tunnel
+        /// Nothing any more: thrown away until our last words (a refusal, the end of a tunnel) have left.
+        case leaving
+        /// The same, until the client has read them and closes.
         case lingering
         /// Anything; the connection ends with this pass of the loop.
         case closing
@@ -32,6 +34,8 @@ import SojournLoop
     private static let unsolicitedLimit = 64 * 1024
     /// Milliseconds a refused client may take to read the refusal.
     private static let lingerMilliseconds = 2000
+    /// Bytes that wait in a tunnel whose other side does not read.
+    private static let tunnelBytes = 4096
 
     let server: EvhttpServer
     /// Kept alive by a reference of its own until `closed`, so that no use can come too late.
@@ -55,7 +59,6 @@ import SojournLoop
     private var unsolicited = 0
     private var flushIsDue = false
     private var inputCallback: OpaquePointer?
-    private var refusal = ""
 
     var input: OpaquePointer? { unsafe bufferevent_get_input(self.bufferevent) }
     var output: OpaquePointer? { unsafe bufferevent_get_output(self.bufferevent) }
@@ -142,12 +145,12 @@ import SojournLoop
         switch self.phase {
         case .head: self.readHead(from: offset)
         case .body: self.readChunks(from: offset)
-        case .answering, .closed: break
+        case .answering, .tunnel, .closed: break
         case .streaming:
             self.discardInput()
             self.unsolicited += added
             if self.unsolicited > Self.unsolicitedLimit { self.closeSoon() }
-        case .refusing, .lingering, .closing: self.discardInput()
+        case .leaving, .lingering, .closing: self.discardInput()
         }
     }
 
@@ -245,6 +248,29 @@ import SojournLoop
         unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ))
     }
 
+    /// Another protocol has the connection from now on: `current` is told when there is something to read, and evhttp
+    /// hears of nothing but its end.
+    func beginTunnel() {
+        self.phase = .tunnel
+        self.deadline = nil
+        unsafe bufferevent_setcb(
+            self.bufferevent,
+            { _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().current?.becameReadable()
+            }, nil,
+            { _, _, context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().close()
+            }, Unmanaged.passUnretained(self).toOpaque())
+        // What the other protocol does not take stays there, and at some point in the client.
+        unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, Self.tunnelBytes)
+        unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ))
+        // What came with the request waits already.
+        guard unsafe evbuffer_get_length(self.input) > 0 else { return }
+        self.server.loop.atEndOfTick { self.current?.becameReadable() }
+    }
+
     // MARK: Output
 
     /// Sends what waits at the end of this pass, in one write.
@@ -258,15 +284,14 @@ import SojournLoop
     /// is: two changes of the poll set and one more pass of the loop for each answer and each event.
     func flush() {
         self.flushIsDue = false
+        let isWriting = self.phase == .answering || self.phase == .streaming || self.phase == .tunnel
         // TLS is left to libevent, which writes whenever writing is enabled; and the last bytes of a stream to evhttp, which
         // wants to see them leave.
         if self.isSecure {
-            if self.phase == .answering || self.phase == .streaming {
-                unsafe bufferevent_enable(self.bufferevent, Int16(EV_WRITE))
-            }
+            if isWriting { unsafe bufferevent_enable(self.bufferevent, Int16(EV_WRITE)) }
             return
         }
-        guard self.phase == .answering || self.phase == .streaming, !self.streamHasEnded,
+        guard isWriting, !self.streamHasEnded,
             unsafe evbuffer_get_length(self.output) > 0
         else { return }
         unsafe bufferevent_disable(self.bufferevent, Int16(EV_WRITE))
@@ -283,47 +308,60 @@ import SojournLoop
         }
     }
 
-    // MARK: Refusal
+    // MARK: Last words
 
     /// Answers by ourselves, after this pass, and closes; nothing more of this connection is ever a request.
     func refuse(status: Int, message: String) {
-        self.phase = .refusing
+        self.phase = .leaving
         self.discardInput()
         self.deadline = EventLoop.now + Self.lingerMilliseconds
         let body = self.server.limits.refusalBody(status, message)
-        self.refusal = """
+        let refusal = Array(
+            """
             HTTP/1.1 \(status) \(reasonPhrase(status))\r
             Content-Type: application/json\r
             Content-Length: \(body.utf8.count)\r
             Connection: close\r
             \r
             \(body)
-            """
+            """.utf8)
         self.server.log(.debug, "refused an HTTP request", ["http.status": "\(status)", "http.reason": message])
-        self.server.loop.atEndOfTick { self.sendRefusal() }
+        self.server.loop.atEndOfTick {
+            guard self.phase == .leaving, self.attach() else { return }
+            _ = unsafe refusal.withUnsafeBytes { unsafe evbuffer_add(self.output, $0.baseAddress, $0.count) }
+            self.leave()
+        }
     }
 
-    private func sendRefusal() {
-        guard self.phase == .refusing, self.attach() else { return }
+    /// Sends what waits and closes, in this order; the client may take as long as that to read it.
+    func endTunnel(milliseconds: Int) {
+        guard self.phase == .tunnel else { return }
+        self.phase = .leaving
+        self.discardInput()
+        self.deadline = EventLoop.now + milliseconds
+        self.leave()
+    }
+
+    private func leave() {
         // evhttp's callbacks are cut off: it must not take our bytes for the end of an answer of its own.
         unsafe bufferevent_setcb(
             self.bufferevent, nil,
             { _, context in
                 guard let context = unsafe context else { return }
-                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().refusalLeft()
+                unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().lastWordsLeft()
             },
             { _, _, context in
                 guard let context = unsafe context else { return }
                 unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().close()
             }, Unmanaged.passUnretained(self).toOpaque())
-        let bytes = Array(self.refusal.utf8)
-        _ = unsafe bytes.withUnsafeBytes { unsafe evbuffer_add(self.output, $0.baseAddress, $0.count) }
+        unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
         unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ | EV_WRITE))
+        if unsafe evbuffer_get_length(self.output) == 0 { self.lastWordsLeft() }
     }
 
-    /// Closing at once would reset the connection while the client still sends, and lose the refusal.
-    private func refusalLeft() {
-        guard self.phase == .refusing else { return }
+    /// Closing at once would reset the connection while the client still sends, and lose our last words.
+    private func lastWordsLeft() {
+        guard self.phase == .leaving else { return }
         self.phase = .lingering
         if self.isSecure { unsafe TLSContext.sayGoodbye(self.bufferevent) }
         unsafe shutdown(bufferevent_getfd(self.bufferevent), CInt(SHUT_WR))

@@ -20,6 +20,7 @@ import SojournLoop
     private var isOrphan = false
     private var isAnswered = false
     private var isStream = false
+    private var isTunnel = false
     /// Whether the stream's pieces are framed as chunks, thrown away (HEAD), or sent as they are.
     private enum Framing {
         case chunked
@@ -31,6 +32,7 @@ import SojournLoop
     private var drainTold = true
     private(set) var lastWriteProgress = 0
     var onDrained: (() -> Void)?
+    private var onReadable: (() -> Void)?
     var onClosed: (() -> Void)? {
         didSet { if self.onClosed != nil { self.watch() } }
     }
@@ -101,7 +103,7 @@ import SojournLoop
         }
         var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
-        for _ in 0..<self.headerCount {
+        for _ in 0..<(self.isStream ? 0 : self.headerCount) {
             guard let field = unsafe next else { return }
             if unsafe strcasecmp(field.pointee.key, name) == 0 {
                 guard visit({ unsafe String(cString: field.pointee.value) }) else { return }
@@ -156,6 +158,7 @@ import SojournLoop
         self.connection = nil
         self.onClosed = nil
         self.onDrained = nil
+        self.onReadable = nil
     }
 
     // MARK: Answer
@@ -205,8 +208,19 @@ import SojournLoop
         self.isStream = true
         connection.server.openStreams += 1
         self.framing = self.method == .head ? .none : self.isChunkable ? .chunked : .plain
-        self.lastWriteProgress = EventLoop.now
         self.add(headers, on: connection)
+        self.watchOutput(of: connection)
+        unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
+        // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB.
+        unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
+        unsafe evhttp_clear_headers(evhttp_request_get_output_headers(request))
+        connection.beginStream()
+        connection.flushSoon()
+        if self.method == .head { self.endStream() }
+    }
+
+    private func watchOutput(of connection: EvhttpConnection) {
+        self.lastWriteProgress = EventLoop.now
         unsafe self.outputCallback = evbuffer_add_cb(
             connection.output,
             { _, info, context in
@@ -215,10 +229,6 @@ import SojournLoop
                 }
                 unsafe Unmanaged<EvhttpRequest>.fromOpaque(context).takeUnretainedValue().outputShrank()
             }, Unmanaged.passUnretained(self).toOpaque())
-        unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
-        connection.beginStream()
-        connection.flushSoon()
-        if self.method == .head { self.endStream() }
     }
 
     func write(_ bytes: Span<UInt8>) {
@@ -238,6 +248,7 @@ import SojournLoop
             return
         }
         self.framing = .none
+        if self.isTunnel { return connection.endTunnel(milliseconds: connection.server.limits.tunnelEndMilliseconds) }
         connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         connection.streamHasEnded = true
         unsafe evhttp_send_reply_end(request)
@@ -245,6 +256,57 @@ import SojournLoop
         if connection.phase == .streaming, unsafe evbuffer_get_length(connection.output) > 0 {
             unsafe bufferevent_enable(connection.bufferevent, Int16(EV_WRITE))
         }
+    }
+
+    // MARK: Tunnel
+
+    var isHTTP11: Bool { self.isChunkable }
+
+    func takeOver(headers: HTTPHeaders, readable: @escaping () -> Void) {
+        guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
+        else {
+            return
+        }
+        self.isAnswered = true
+        self.isStream = true
+        self.isTunnel = true
+        self.framing = .plain
+        connection.server.openStreams += 1
+        self.onReadable = readable
+        self.watchOutput(of: connection)
+        // Thousands of idle tunnels need not keep what their handshakes said.
+        unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
+        var head = "HTTP/1.1 101 \(reasonPhrase(101))\r\n"
+        for field in headers where !breaksLine(field) { head += "\(field.name): \(field.value)\r\n" }
+        connection.beginTunnel()
+        self.write(Array((head + "\r\n").utf8).span)
+    }
+
+    func becameReadable() { self.onReadable?() }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard let connection = self.connection, connection.phase == .tunnel else { return 0 }
+        return unsafe Int(max(0, evbuffer_remove(connection.input, buffer.baseAddress, buffer.count)))
+    }
+
+    var isReceiving = true {
+        didSet {
+            guard let connection = self.connection, connection.phase == .tunnel, self.isReceiving != oldValue else {
+                return
+            }
+            if self.isReceiving {
+                unsafe bufferevent_enable(connection.bufferevent, Int16(EV_READ))
+            } else {
+                unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
+            }
+        }
+    }
+
+    var unconfirmedBytes: Int {
+        guard let connection = self.connection else { return 0 }
+        var count: CInt = 0
+        let code = unsafe ioctl(bufferevent_getfd(connection.bufferevent), UInt(TIOCOUTQ), &count)
+        return code == 0 ? Int(count) : 0
     }
 
     func abort() {

@@ -36,4 +36,18 @@ protocol HTTPCarrier: AnyObject {
     var lastWriteProgress: Int { get }
     /// Called at the end of a loop pass in which the last pending byte left.
     var onDrained: (() -> Void)? { get set }
+
+    /// Whether the request is of HTTP/1.1, and so may change the protocol.
+    var isHTTP11: Bool { get }
+    /// Answers 101 with these fields; from then on the connection carries another protocol. What is written goes out
+    /// as it is, `readable` is called whenever bytes have come, and `endStream` closes when all has left. What came
+    /// with the request is forgotten.
+    func takeOver(headers: HTTPHeaders, readable: @escaping () -> Void)
+    /// Takes bytes that came after `takeOver`; 0 when there are none.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int
+    /// Whether bytes are received after `takeOver`. Whoever does not take what there is must say no: else it is told
+    /// again and again. Meanwhile a client that leaves goes unnoticed.
+    var isReceiving: Bool { get set }
+    /// Bytes that the kernel took and the client's has not confirmed.
+    var unconfirmedBytes: Int { get }
 }

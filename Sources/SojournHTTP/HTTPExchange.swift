@@ -85,6 +85,16 @@ public final class HTTPExchange {
         self.extra = self.extra.isEmpty ? headers : self.extra + headers
     }
 
+    /// The carrier and the fields of the 101 answer, if this is the opening handshake of a WebSocket; whoever asks
+    /// gives the answer.
+    func upgrade(
+        origins: WebSocketOrigins
+    ) throws(WebSocketRefusal) -> (carrier: any HTTPCarrier, headers: HTTPHeaders) {
+        let fields = try WebSocketHandshake.answer(to: self.carrier, origins: origins)
+        self.claimAnswer()
+        return (self.carrier, fields + self.extra)
+    }
+
     private func claimAnswer() {
         precondition(!self.answered, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
         self.answered = true

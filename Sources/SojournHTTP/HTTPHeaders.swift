@@ -10,6 +10,7 @@ func breaksLine(_ field: (name: String, value: String)) -> Bool {
 /// The reason phrase of a status (RFC 9110 section 15 and RFC 6585); clients ignore it, people read it.
 func reasonPhrase(_ status: Int) -> String {
     switch status {
+    case 101: "Switching Protocols"
     case 200: "OK"
     case 201: "Created"
     case 202: "Accepted"
@@ -26,6 +27,7 @@ func reasonPhrase(_ status: Int) -> String {
     case 415: "Unsupported Media Type"
     case 417: "Expectation Failed"
     case 422: "Unprocessable Content"
+    case 426: "Upgrade Required"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 500: "Internal Server Error"

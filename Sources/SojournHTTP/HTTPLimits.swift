@@ -16,6 +16,9 @@ public struct HTTPLimits: Sendable {
     public var idleMilliseconds = 75_000
     /// Milliseconds a client may take to accept a complete answer; streams are not meant. 60 s.
     public var answerMilliseconds = 60_000
+    /// Milliseconds a client may take to accept the last words of a protocol that took over its connection, and to
+    /// close. 5 s.
+    public var tunnelEndMilliseconds = 5_000
     /// The body of an answer the server gives by itself (400, 413, 431, 501, 503, 505), as JSON, from its status
     /// and a sentence. The layer above decides its shape.
     public var refusalBody: @Sendable (_ status: Int, _ message: String) -> String
@@ -30,7 +33,8 @@ public struct HTTPLimits: Sendable {
     /// How often deadlines are looked at: often enough for the shortest one, once a second at most.
     var sweepMilliseconds: Int {
         let shortest = min(
-            self.headerMilliseconds, self.bodyMilliseconds, self.idleMilliseconds, self.answerMilliseconds)
+            self.headerMilliseconds, self.bodyMilliseconds, self.idleMilliseconds, self.answerMilliseconds,
+            self.tunnelEndMilliseconds)
         return max(20, min(1000, shortest / 4))
     }
 }

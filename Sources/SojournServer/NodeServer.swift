@@ -10,6 +10,8 @@ final class NodeServer {
     let configuration: ServerConfiguration
     let log: Log
     let deltas: DeltaBatcher
+    let openings = OpeningGate()
+    private(set) lazy var beats = BeatWheel(loop: self.loop, interval: self.configuration.streamHeartbeat)
     private(set) var gate: Gate
     let addresses: ClientAddress
     private let cors: CORSPolicy
@@ -22,12 +24,18 @@ final class NodeServer {
     private(set) lazy var description = OpenAPI.document(self.routes, version: self.configuration.version).bytes
     private var http: HTTPServer?
     private(set) var streams: [ObjectIdentifier: EventStream] = [:]
+    private(set) var gateways: [ObjectIdentifier: SocketGateway] = [:]
+    /// Who reads which session, over SSE and WebSockets.
+    private(set) var readers: [ObjectIdentifier: SessionReader] = [:]
+    var counters = StreamCounters()
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
+    /// How many clients read, and what became of readers, on all loops of the node; set by the server.
+    var allStreams: () async -> (open: Int, StreamCounters) = { (0, StreamCounters()) }
     /// Makes the node's sweeper look at once; set by the server.
     var hurry: () -> Void = {}
 
@@ -47,8 +55,8 @@ final class NodeServer {
     func start(port: Int) throws(HTTPListenError) -> Int {
         self.routes =
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-            + self.turnRoutes
-            + self.workerRoutes + self.agentRoutes + self.tokenRoutes
+            + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes
+            + self.tokenRoutes + self.erasureRoutes + self.searchRoutes
         self.router = Router(self.routes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
@@ -88,7 +96,8 @@ final class NodeServer {
         switch match {
         case .route(let route, let captures):
             let context = RouteContext(exchange: exchange, captures: captures, caller: caller)
-            self.loop.spawn { await self.run(route, context) }
+            guard route.opensStream else { return self.loop.spawn { await self.run(route, context) } }
+            self.openings.enter { [unowned self] in self.loop.spawn { await self.run(route, context) } }
         case .otherMethods(let methods):
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
             self.refuse(
@@ -135,6 +144,7 @@ final class NodeServer {
             case .taken: break
             }
         } catch {
+            if route.opensStream { self.openings.leave() }
             self.refuse(exchange, error)
         }
     }
@@ -161,6 +171,13 @@ final class NodeServer {
 
     func remember(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = stream }
     func forget(_ stream: EventStream) { self.streams[ObjectIdentifier(stream)] = nil }
+    func remember(_ gateway: SocketGateway) {
+        self.gateways[ObjectIdentifier(gateway)] = gateway
+        if self.isDraining { gateway.drain(within: 0) }
+    }
+    func forget(_ gateway: SocketGateway) { self.gateways[ObjectIdentifier(gateway)] = nil }
+    func attached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = reader }
+    func detached(_ reader: SessionReader) { self.readers[ObjectIdentifier(reader)] = nil }
     func remember(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = wait }
     func forget(_ wait: AgentAnswer) { self.waits[ObjectIdentifier(wait)] = nil }
 
@@ -178,9 +195,10 @@ final class NodeServer {
         self.isDraining = true
         self.http?.stopAccepting()
         self.http?.closeIdleConnections()
-        for stream in self.streams.values { stream.end("drain") }
+        for gateway in self.gateways.values { gateway.drain(within: limit / 2) }
         for watch in self.claims.values { watch.leave() }
         let end = EventLoop.now + limit
+        await self.sendStreamsElsewhere(within: limit / 2)
         while let http, http.activeExchanges > 0, EventLoop.now < end {
             if EventLoop.now >= end - limit / 10 { for wait in self.waits.values { wait.cancel() } }
             await self.loop.sleep(milliseconds: 10)
@@ -189,5 +207,6 @@ final class NodeServer {
             self.log(.warning, "the drain took too long; requests were cut off", ["requests": String(left)])
         }
         self.http?.close()
+        self.allStreams = { (0, StreamCounters()) }
     }
 }

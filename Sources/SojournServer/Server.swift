@@ -45,6 +45,23 @@ public final class Server: Sendable {
             port = bound
             parts.append((loop, node))
         }
+        let all = parts
+        for (loop, node) in parts {
+            try await loop.run {
+                node.value.allStreams = {
+                    var (open, counters) = (0, StreamCounters())
+                    for (loop, node) in all {
+                        let part = try? await loop.run {
+                            (node.value.streams.count + node.value.gateways.count, node.value.counters)
+                        }
+                        guard let part else { continue }
+                        open += part.0
+                        counters = counters + part.1
+                    }
+                    return (open, counters)
+                }
+            }
+        }
         return Server(port: port, store: store, parts: parts, configuration: configuration)
     }
 

@@ -32,7 +32,17 @@ public struct ServerConfiguration: Sendable {
     public var outboxBytes = 1 << 20
     /// How long a reader with waiting bytes may take none.
     public var outboxStall = 30_000
-    /// How long a drain may take.
+    /// The origins of pages that may open a WebSocket; `*` is every one, none is the host of the request.
+    public var webSocketOrigins: [String] = []
+    /// From ping to ping on a WebSocket, and how long the answer may take.
+    public var webSocketPing = 25_000
+    /// How long a WebSocket may take to authenticate, where keys are set.
+    public var authenticationLimit = 5_000
+    /// The most sessions that one WebSocket may subscribe to.
+    public var subscriptionsPerSocket = 20_000
+    /// How many operations of one WebSocket are under way at most; more are read when some are done.
+    public var socketOperations = 256
+    /// How long a drain may take; the streams are sent elsewhere over the first half of it.
     public var drainLimit = 20_000
     /// The largest request body.
     public var bodyBytes = 1 << 20

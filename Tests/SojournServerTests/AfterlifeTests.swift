@@ -49,7 +49,10 @@ import Testing
         let c = try await TestNode.start(on: redis, name: "c", archivePath: folder.file("c.sqlite"))
         try await eventually("the hand-over") { try client.send("KEYS", "*:l:\(id)") == .array([]) }
         try look("after the hand-over")
-        #expect(bodies == [#"{"sessionId":"\#(id)","expiresAt":"\#(deadline)","successor":null}"#])
+        #expect(
+            bodies == [
+                #"{"sessionId":"\#(id)","expiresAt":"\#(deadline)","successor":null,"archiveUrl":"\#(TestNode.base)/\#(id)?archived=1"}"#
+            ])
         for node in [a, b, c] { await node.stop() }
     }
 
@@ -87,11 +90,12 @@ import Testing
         let before = try #require(log["events"]?.array)
         #expect(events["events"]?.array?.prefix(before.count) == before[...])
         #expect(events["events"]?.array?.last?["type"] == "session.expired")
-        // Another node has no archive, and says who has it.
-        for path in ["", "/messages", "/events"] {
-            let away = try b.call("GET", "/\(id)\(path)?archived=1")
-            #expect(away.status == 503 && away.code == "ARCHIVE_UNAVAILABLE", "\(path)")
-            #expect(away.header("Retry-After") == "5", "\(path)")
+        // Another node has no archive, and answers the same, byte for byte.
+        let url = try #require(try b.call("GET", "/\(id)")["error"]?["details"]?["archiveUrl"]?.string)
+        #expect(try b.call("GET", target: url).text == session.text)
+        for path in ["/messages?archived=1&limit=2&before=seq:5", "/events?archived=1"] {
+            let (here, there) = (try a.call("GET", "/\(id)\(path)"), try b.call("GET", "/\(id)\(path)"))
+            #expect(there.status == 200 && there.text == here.text, "\(path)")
         }
         #expect(try a.call("GET", "/\(id)").status == 410)
         await a.stop()

@@ -99,13 +99,14 @@ import Testing
             on: redis, archivePath: folder.file("a.sqlite"), server: { $0.outboxBytes = Self.outbox })
         let b = try await TestNode.start(on: redis, name: "b", server: { $0.outboxBytes = Self.outbox })
         let id = try a.create(config: #"{"timeoutMinutes":5}"#)
-        let (here, there) = (
+        let (here, there, late) = (
             try StreamClient(a, id, "?after=0", receiveBuffer: 4096),
+            try StreamClient(b, id, "?after=0", receiveBuffer: 4096),
             try StreamClient(b, id, "?after=0", receiveBuffer: 4096)
         )
         let most = try await self.fill(a, id, count: 96, bytes: 64 * 1024)
         #expect(most >= Self.outbox, "it lags")
-        #expect(try await b.pendingBytes() >= Self.outbox)
+        try await eventually("it lags there, too") { try await b.pendingBytes() >= Self.outbox }
         try a.advance(minutes: 6)
         let archive = try #require(a.archive)
         try await eventually("the hand-over") { try await archive.session(id) != nil }
@@ -122,7 +123,13 @@ import Testing
         #expect(whole.compactMap(\.seq) == Array(1...head))
         #expect(whole.suffix(2).map(\.event) == ["session.expired", "stream.end"])
         #expect(!whole.contains { $0.event == "stream.gap" })
-        let torn = try there.rest()
+        // The other node asks for it.
+        let asked = try there.rest()
+        #expect(asked.compactMap(\.seq) == Array(1...head))
+        #expect(asked.suffix(2).map(\.event) == ["session.expired", "stream.end"])
+        // Once nobody is there who has it, a reader is told.
+        await a.stop()
+        let torn = try late.rest()
         #expect(torn.suffix(2).map(\.event) == ["stream.gap", "stream.end"])
         let seqs = torn.compactMap(\.seq)
         #expect(seqs == Array(1..<(seqs.count + 1)))
@@ -130,7 +137,6 @@ import Testing
         #expect(gap.json["data"]?["from"]?.int == seqs.count + 1)
         #expect(gap.json["data"]?["to"]?.int == head)
         #expect(gap.id?.hasSuffix(":\(head)") == true)
-        await a.stop()
         await b.stop()
     }
 }

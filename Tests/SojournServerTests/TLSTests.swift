@@ -68,6 +68,49 @@ struct TLSTests {
         #expect(try stream.readEvent()?.event == "stream.end")
     }
 
+    @Test func `a WebSocket goes over TLS, with messages of many records and to its close`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let node = try await Self.node(on: redis, try Certificate())
+        func open(_ target: String) throws -> RawWebSocket {
+            let http = try RawHTTP(port: node.server.port, deadlineMilliseconds: 30_000, tls: true)
+            let socket = try RawWebSocket(http, target: target)
+            #expect(socket.head.status == 101)
+            return socket
+        }
+        let echo = try open("/test/echo")
+        for size in [0, 1, 4095, 4096, 4097, 16_384, 70_000, 1 << 20] {
+            let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+            try echo.send(RawFrame(opcode: 2, bytes))
+            let frame = try echo.next()
+            #expect(frame.opcode == 2 && frame.payload == bytes, "\(size) bytes")
+        }
+        // Many in one record, and one in many.
+        try echo.http.send((0..<500).flatMap { RawWebSocket.bytes(.text("message \($0)")) })
+        for number in 0..<500 { #expect(try echo.next().text == "message \(number)") }
+        for byte in RawWebSocket.bytes(.text("slowly")) { try echo.http.send([byte]) }
+        #expect(try echo.next().text == "slowly")
+        try echo.send(.close(1000))
+        #expect(try echo.next().closeCode == 1000)
+        #expect(try echo.isClosedByServer())
+
+        let client = try RawHTTP(port: node.server.port, tls: true)
+        let made = try Self.ask(
+            client, "POST", TestNode.base, #"{"agentId":"\#(TestNode.agent)","userId":"\#(TestNode.user)"}"#)
+        let id = try #require(made["sessionId"]?.string)
+        let gateway = try open(NodeServer.webSocketPath)
+        try gateway.send(#"{"op":"subscribe","id":1,"sessionId":"\#(id)","after":"0"}"#)
+        #expect(try gateway.next().text.hasPrefix(#"{"op":"ok","id":1"#))
+        #expect(SocketEvent(try gateway.next().text)?.type == "session.created")
+        #expect(SocketEvent(try gateway.next().text)?.type == "stream.ready")
+        let text = String(repeating: "é", count: 4000)
+        _ = try Self.ask(
+            client, "POST", TestNode.base + "/\(id)/messages", JSON.object(["content": .string(text)]).text)
+        #expect(SocketEvent(try gateway.next().text)?.json["data"]?["content"]?.string == text)
+        await node.stop()
+        #expect(try gateway.next().closeCode == 1001)
+    }
+
     @Test func `plain bytes, old versions and other protocols get nothing`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }

@@ -185,3 +185,16 @@ extension TestNode {
         return most
     }
 }
+
+extension TestNode {
+    /// Ends as a crash would, as far as others see it: its connections to Redis are gone, nothing is finished.
+    func crash() async throws {
+        for (loop, node) in self.server.parts { try await loop.run { node.value.shard.close() } }
+    }
+
+    /// What happened to the streams, as the health check tells it.
+    func streamCounts() throws -> [String: Int] {
+        let streams = try self.call("GET", "/health")["streams"]?.object?.members ?? []
+        return Dictionary(uniqueKeysWithValues: streams.map { ($0.name, $0.value.int ?? -1) })
+    }
+}

@@ -25,7 +25,7 @@ struct TokenMill {
 }
 
 @Suite struct TokenTests {
-    private struct Bed {
+    struct Bed {
         let redis: RedisServer
         let node: TestNode
         /// A session of the user, another one of the same user, and one of somebody else.
@@ -42,7 +42,7 @@ struct TokenMill {
         }
     }
 
-    private static func bed(
+    static func bed(
         keys: [TokenKey]? = nil, on redis: RedisServer? = nil, name: String = "a"
     ) async throws -> Bed {
         let server: RedisServer

@@ -184,7 +184,10 @@ import Testing
         let log = Log(minimum: .notice) { event in logged.withLock { $0.append(event.message) } }
         let a = try await StoreNode.start(
             on: server, name: "a", archivePath: folder.file("a.sqlite"), log: log
-        ) { $0.archiveLease = 500 }
+        ) {
+            $0.archiveLease = 500
+            $0.archiveFollows = false
+        }
         let archive = try #require(a.archive)
         let duties = a.store.duties
         func trouble() async throws -> String? { try await a.loops[0].run { duties.value.archiveTrouble } }

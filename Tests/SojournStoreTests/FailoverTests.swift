@@ -4,13 +4,14 @@ import SojournLoop
 import SojournTesting
 import Testing
 
+@testable import SojournArchive
 @testable import SojournRedis
 @testable import SojournStore
 
 /// Redis forgets events that it had acknowledged: nobody may miss one silently.
 @Suite struct FailoverTests {
     /// Cuts the append-only file right before the transaction that wrote this event.
-    private func forget(from seq: Int, of session: Session, on server: RedisServer) throws {
+    fileprivate func forget(from seq: Int, of session: Session, on server: RedisServer) throws {
         let folder = server.folder.file("appendonlydir")
         let name = try #require(
             FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".incr.aof") }.sorted().last)
@@ -174,5 +175,77 @@ import Testing
         #expect(sent.cursor.seq == 6)
         #expect(sent.cursor.epoch != session.epoch)
         for node in nodes { await node.stop() }
+    }
+}
+
+extension FailoverTests {
+    /// An archive has written down what Redis has lost.
+    @Test func `what Redis lost is dropped from the archive that followed, whether or not the log goes on`()
+        async throws
+    {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite")) {
+            $0.logWindow = 10
+        }
+        let b = try await StoreNode.start(on: server, name: "b")
+        let archive = try #require(a.archive)
+        let (ended, going) = (try await a.session(), try await a.session())
+        for session in [ended, going] {
+            for number in 2...30 { try await b.say("old \(number)", in: session) }
+        }
+        for session in [ended, going] {
+            try await eventually { try await archive.open(session.id.text)?.head == 30 }
+        }
+        server.kill9()
+        // Both lose events, and that they were trimmed.
+        try self.forget(from: 24, of: ended, on: server)
+        try await server.restart()
+        try await eventually { (try? await b.store.session(ended.id.text).head) == 23 }
+        // Nothing is logged any more in the one, and yet its lost events leave the archive.
+        try await eventually(within: 60) { try await archive.open(ended.id.text)?.head == 23 }
+        #expect(try await archive.lostEvents(ended.id.text).map(\.event.seq) == Array(24...30))
+        let head = try await b.store.session(going.id.text).head
+        for number in 1...25 { try await b.say("new \(number)", in: going) }
+        let keys = Keyspace(namespace: "sj", partitions: 16).keys(of: going.id)
+        try await eventually(within: 60) { try server.client().send("LLEN", keys.log) == .int(10) }
+        for session in [ended, going] {
+            let log = try await b.log(of: session)
+            #expect(log.map(\.seq) == Array(1...(session.id == ended.id ? 23 : head + 25)))
+            try await a.store.end(session.id.text)
+            try await eventually(within: 60) { try await archive.exists(session.id.text) }
+            let events = try await archive.events(session.id.text, limit: 100).events
+            #expect(events.dropLast().map(\.body) == log.map(\.bytes))
+            #expect(events.map(\.seq) == Array(1...log.count + 1))
+        }
+        await a.stop()
+        await b.stop()
+    }
+
+    @Test func `a Redis that lost everything costs what was not written yet, and nothing is deleted for it`()
+        async throws
+    {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"))
+        let archive = try #require(a.archive)
+        let session = try await a.session()
+        var slowest = Duration.zero
+        for number in 2...20 {
+            let start = ContinuousClock.now
+            try await a.say("message \(number)", in: session)
+            try await eventually { try await archive.open(session.id.text)?.head == number }
+            slowest = max(slowest, ContinuousClock.now - start)
+        }
+        print("the archive was at most \(slowest) behind")
+        server.kill9()
+        try FileManager.default.removeItem(atPath: server.folder.file("appendonlydir"))
+        try await server.restart()
+        try await eventually(within: 60, "the node works again") { (try? await a.session()) != nil }
+        try await eventually(within: 60) { try await archive.quarantined().map(\.header.id) == [session.id.text] }
+        #expect(try await archive.quarantined().first?.eventCount == 20)
+        await a.stop()
     }
 }

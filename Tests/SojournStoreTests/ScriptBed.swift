@@ -46,10 +46,14 @@ final class ScriptBed {
 
     deinit { self.server.stop() }
 
+    private static func isChannel(_ key: String) -> Bool {
+        [":ch:", ":aq:", ":aa:"].contains { key.contains($0) }
+    }
+
     /// Calls a script with exactly the rights that its keys give.
     func call(_ script: Script, _ keys: [String], _ arguments: [String]) throws -> RawReply {
         #expect(keys.count >= script.keyCount, "\(script.name) declares \(script.keyCount) keys")
-        let rights = keys.map { "~" + $0 } + keys.filter { $0.contains(":ch:") }.map { "&" + $0 }
+        let rights = keys.map { "~" + $0 } + keys.filter(Self.isChannel).map { "&" + $0 }
         try self.redis.send(["ACL", "SETUSER", "strict", "resetkeys", "resetchannels"] + rights)
         return try self.strict.send(["EVAL", script.source, "\(keys.count)"] + keys + arguments)
     }
@@ -60,6 +64,7 @@ final class ScriptBed {
     var due: String { self.space.due(Self.partition) }
     var arc: String { self.space.arc(Self.partition) }
     var all: String { self.space.all(Self.partition) }
+    var behind: String { self.space.behind(Self.partition) }
 
     /// The first 16 digits of the server's real replication id.
     func realReplid() throws -> String {
@@ -135,7 +140,7 @@ final class ScriptBed {
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
                 hash.isEmpty ? keys.session : self.conversation(hash),
-                seen.isEmpty ? keys.session : keys.prefix + "s:" + seen, keys.channel, keys.session,
+                seen.isEmpty ? keys.session : keys.prefix + "s:" + seen, keys.channel, keys.session, keys.behind,
             ],
             [
                 id.text, "AAAAAAAAAAAAAAAAUUUUUUUUUUUUUUUU", replid, hash, seen, "\(timeout)", "\(warning)", "\(max)",
@@ -161,7 +166,8 @@ final class ScriptBed {
     ) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            self.scripts.append, [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas],
+            self.scripts.append,
+            [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas, keys.behind],
             [id.text, replid, "\(messages)"] + bodies)
     }
 
@@ -172,7 +178,7 @@ final class ScriptBed {
     func touch(_ cause: String, _ ids: [SessionID], whole: Bool = false) throws -> RawReply {
         let keys = ids.map(self.keys).flatMap { [$0.session, $0.log, $0.channel, $0.blob] }
         return try self.call(
-            self.scripts.touch, [self.clock, self.due] + keys,
+            self.scripts.touch, [self.clock, self.due, self.behind] + keys,
             [cause, Self.replid, whole ? "1" : "0"] + ids.map(\.text))
     }
 
@@ -182,7 +188,7 @@ final class ScriptBed {
         let keys = self.keys(id)
         func text(_ value: Int?) -> String { value.map { "\($0)" } ?? "" }
         return try self.call(
-            self.scripts.patch, [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel],
+            self.scripts.patch, [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel, keys.behind],
             [
                 id.text, Self.replid, text(timeout), auto.map { $0 ? "1" : "0" } ?? "", text(max), text(warning),
                 "\(1440 * 60_000)",
@@ -193,7 +199,10 @@ final class ScriptBed {
         let keys = self.keys(id)
         return try self.call(
             self.scripts.fire,
-            [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.deltas],
+            [
+                keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
+                keys.deltas,
+            ],
             [id.text, Self.replid, "3"])
     }
 
@@ -207,7 +216,7 @@ final class ScriptBed {
                 keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
                 self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
                 hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas,
-                keys.turns, keys.queue,
+                keys.turns, keys.queue, keys.behind,
             ], [id.text, reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"])
     }
 
@@ -221,10 +230,12 @@ final class ScriptBed {
     }
 
     /// `script` is claim or steal.
-    func claim(_ script: Script, _ id: SessionID, owner: String, random: String) throws -> RawReply {
+    func claim(
+        _ script: Script, _ id: SessionID, owner: String, random: String, live: String = ""
+    ) throws -> RawReply {
         let keys = self.keys(id)
         return try self.call(
-            script, [keys.session, keys.clock, keys.arc], [id.text, owner, random, "30000"])
+            script, [keys.session, keys.clock, keys.arc, keys.log], [id.text, owner, random, "30000", live])
     }
 
     func ack(_ id: SessionID, owner: String, major: String, random: String) throws -> RawReply {

@@ -54,11 +54,16 @@ import Testing
             "stats": "#!lua flags=no-writes", "waiting": "#!lua flags=no-writes",
             "touch": "#!lua flags=allow-oom", "end": "#!lua flags=allow-oom", "tick": "#!lua flags=allow-oom",
             "fire": "#!lua flags=allow-oom", "claim": "#!lua flags=allow-oom", "steal": "#!lua flags=allow-oom",
+            "follow": "#!lua flags=allow-oom", "trim": "#!lua flags=allow-oom",
             "ack": "#!lua flags=allow-oom", "register": "#!lua flags=allow-oom",
             "extend": "#!lua flags=allow-oom", "limit": "#!lua flags=allow-oom", "cancel": "#!lua flags=allow-oom",
             "turns": "#!lua flags=no-writes",
             "delta": "#!lua", "say": "#!lua", "lease": "#!lua", "report": "#!lua", "finish": "#!lua", "adopt": "#!lua",
             "enlist": "#!lua", "ring": "#!lua", "agents": "#!lua",
+            "ask": "#!lua", "reply": "#!lua", "alive": "#!lua flags=no-writes",
+            "purge": "#!lua flags=allow-oom", "erase": "#!lua flags=allow-oom", "release": "#!lua flags=allow-oom",
+            "disown": "#!lua flags=allow-oom", "note": "#!lua flags=allow-oom",
+            "presence": "#!lua", "present": "#!lua flags=no-writes",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {

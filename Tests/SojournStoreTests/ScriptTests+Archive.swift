@@ -50,7 +50,7 @@ extension ScriptTests {
         #expect(try waiting(bed) == .array([.array([.text(free.text)]), .array([.text(held.text)])]))
         let old = try bed.number(bed.keys(held).session, "ct")
         let reply = try bed.claim(bed.scripts.steal, held, owner: "b", random: "r").array
-        #expect(reply.count == 3 && reply[0] == 1 && reply[2] == 2)
+        #expect(reply.count == 4 && reply[0] == 1 && reply[2] == 2 && reply[3] == "a")
         #expect(try bed.number(bed.keys(held).session, "ct") > old)
         #expect(try bed.hash(bed.keys(held).session)["co"] == "b")
         #expect(try bed.claim(bed.scripts.steal, held, owner: "c", random: "r") == .array([0]))

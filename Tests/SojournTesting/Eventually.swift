@@ -21,3 +21,6 @@ public func eventually(
         try await Task.sleep(nanoseconds: 3_000_000)
     }
 }
+
+/// Does nothing for a while, as clients do; never a way to wait for something. For threads of their own only.
+public func dawdle(milliseconds: Int) { _ = poll(nil, 0, CInt(milliseconds)) }

@@ -53,13 +53,15 @@ public struct KeyspaceWalk {
 
     private mutating func violation(_ key: String) throws -> String? {
         guard case .int(let life) = try self.redis.send("PTTL", key), life == -1 else { return nil }
-        let whole = ["meta", "nodes", "archivists", "agents", "workers"].map { "\(self.namespace):\($0)" }
+        let whole = ["meta", "nodes", "archivists", "archiving", "archives", "agents", "workers"].map {
+            "\(self.namespace):\($0)"
+        }
         if whole.contains(key) { return nil }
         guard let end = key.range(of: "}:") else { return "\(key) belongs to no partition and has no TTL" }
         let prefix = String(key[..<end.upperBound])
         let parts = key[end.upperBound...].split(separator: ":")
         switch parts.first {
-        case "clk", "wk": return nil
+        case "clk", "wk", "purges": return nil
         case "due", "arc", "wb":
             let sessions = try self.members(of: key).filter { try self.redis.send("EXISTS", "\(prefix)s:\($0)") == 1 }
             return try self.strangers(in: key, known: Set(sessions))

@@ -165,7 +165,8 @@ public final class RawHTTP {
         }
     }
 
-    private func take(count: Int) throws -> [UInt8] {
+    /// Reads this many bytes.
+    public func take(count: Int) throws -> [UInt8] {
         let deadline = self.deadline
         while self.received.count < count {
             guard try self.fill(until: deadline) else {

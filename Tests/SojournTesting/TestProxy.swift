@@ -8,6 +8,7 @@ public final class TestProxy: Sendable {
         var reads: [Int] = []
         var connections = 0
         var muted = false
+        var upstream: Endpoint?
     }
 
     private final class Shared: Sendable {
@@ -20,8 +21,10 @@ public final class TestProxy: Sendable {
     /// Forwards to `upstream`.
     public init(to upstream: Endpoint) {
         let shared = self.shared
+        shared.state.withLock { $0.upstream = upstream }
         self.listener = TestListener { client in
-            guard let server = TestListener.connect(to: upstream) else {
+            let upstream = shared.state.withLock { $0.upstream }
+            guard let server = upstream.flatMap({ TestListener.connect(to: $0) }) else {
                 close(client)
                 return
             }
@@ -56,6 +59,12 @@ public final class TestProxy: Sendable {
 
     /// While muted, what the server says is thrown away.
     public func mute(_ muted: Bool) { self.shared.state.withLock { $0.muted = muted } }
+
+    /// Forwards new connections to another server, and breaks those that are open.
+    public func redirect(to upstream: Endpoint) {
+        self.shared.state.withLock { $0.upstream = upstream }
+        self.cut()
+    }
 
     /// Breaks all connections.
     public func cut() {

@@ -1,4 +1,5 @@
 import CSQLite
+import CSojournSearch
 import Glibc
 
 /// One open SQLite database, confined to the thread that opened it.
@@ -13,13 +14,16 @@ import Glibc
     private var isOpen = true
     private let thread = UInt(pthread_self())
 
-    /// Opens or creates the database.
-    init(path: String) throws(ArchiveError) {
+    /// Opens or creates the database, or opens one that exists for reading.
+    init(path: String, readOnly: Bool = false) throws(ArchiveError) {
         self.path = path
         var handle: OpaquePointer?
         // Confined to one thread, so SQLite need not lock.
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let result = unsafe sqlite3_open_v2(path, &handle, flags, nil)
+        let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+        let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        var result = unsafe sqlite3_open_v2(path, &handle, flags, nil)
+        // Deleting a message needs the tokenizer as much as finding one.
+        if result == SQLITE_OK { result = unsafe sojourn_search_register(handle) }
         guard result == SQLITE_OK, let handle = unsafe handle else {
             let detail = unsafe handle.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
             // SQLite gives a handle also when it fails, and we own it.
@@ -96,13 +100,17 @@ import Glibc
 
     /// Runs `body` in one transaction, which is on disk when this returns. Whatever is thrown, by `body` or by
     /// the commit, nothing of it stays.
-    func transaction<Result>(_ body: () throws(ArchiveError) -> Result) throws(ArchiveError) -> Result {
+    ///
+    /// - Parameter counts: whether it is counted in ``transactions``.
+    func transaction<Result>(counts: Bool = true, _ body: () throws(ArchiveError) -> Result) throws(ArchiveError)
+        -> Result
+    {
         if self.inTransaction { try self.run("ROLLBACK") }
         try self.run("BEGIN IMMEDIATE")
         do {
             let result = try body()
             try self.run("COMMIT")
-            self.transactions += 1
+            if counts { self.transactions += 1 }
             return result
         } catch {
             // SQLite itself has rolled back already after some errors (full, I/O, no memory).

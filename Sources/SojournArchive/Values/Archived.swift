@@ -53,6 +53,8 @@ public struct SessionPage: Sendable, Equatable {
 public struct ArchiveStats: Sendable, Equatable {
     /// Sessions that are served.
     public var committed = 0
+    /// Sessions that live and are followed.
+    public var live = 0
     /// Hand-overs that wait for their settlement.
     public var prepared = 0
     /// Hand-overs that no tombstone explains.

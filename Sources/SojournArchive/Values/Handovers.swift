@@ -6,6 +6,8 @@ public enum PrepareResult: Sendable, Equatable {
     case alreadyCommitted
     /// A later hand-over, with this token, is in the archive; nothing was written. Drop the claim.
     case stale(stored: HandoverToken)
+    /// It was erased for good, or its user was; nothing was written. Erase what Redis still has.
+    case purged
     /// It is no complete transcript, and why; nothing was written. Do not acknowledge it.
     case incomplete(String)
 }

@@ -79,9 +79,14 @@ public struct Transcript: Sendable, Hashable {
     public let info: [UInt8]
     /// The events, oldest first.
     public let events: [TranscriptEvent]
+    /// Whether it is known and accepted that what came before the events is nowhere any more.
+    public let isPartial: Bool
 
     /// A transcript from its parts.
-    public init(header: SessionHeader, token: HandoverToken, info: [UInt8], events: [TranscriptEvent]) {
+    public init(
+        header: SessionHeader, token: HandoverToken, info: [UInt8], events: [TranscriptEvent], isPartial: Bool = false
+    ) {
+        self.isPartial = isPartial
         self.header = header
         self.token = token
         self.info = info

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournStore
 
 extension ServeSettings {
     /// Every setting there is, in the order of the help.
@@ -14,6 +15,16 @@ extension ServeSettings {
             name: "port", placeholder: "NUMBER", standard: "3000", help: "the port to listen on; 0 takes a free one"
         ) {
             $0.port = try Rule.integer($1, 0...65_535)
+        },
+        Setting(
+            name: "websocket-origins", placeholder: "ORIGIN,…", standard: "the host that a page was loaded from",
+            help: "web pages that may open a WebSocket; * is every one"
+        ) { settings, text in
+            let origins = text.split(separator: ",").map { $0.trimmed }
+            guard !origins.isEmpty, origins.allSatisfy({ $0 == "*" || $0.contains("://") }) else {
+                throw Rule("origins such as https://chat.example with commas between them, or *")
+            }
+            settings.webSocketOrigins = origins
         },
         Setting(
             name: "loops", placeholder: "NUMBER", standard: "the cores this process may use",
@@ -57,6 +68,21 @@ extension ServeSettings {
             standard: "<data>/archive.sqlite; with --redis another node's business",
             help: "the SQLite file for ended sessions; none deletes them"
         ) { $0.archive = $1 == "none" ? .nobody : .file(try Rule.path($1)) },
+        Setting(
+            name: "archive-retention", placeholder: "TIME", standard: "forever",
+            help: "how long the archive keeps an ended session: 90d, 12h; an agent's archiveRetention counts more"
+        ) { settings, text in
+            guard let time = RetentionTime(text) else { throw Rule("a time such as 90d or 12h, or forever") }
+            settings.archiveRetention = time
+        },
+        Setting(
+            name: "archive-follow", placeholder: "true|false", standard: "true",
+            help: "whether the archive also gets what live sessions log, within a second"
+        ) { $0.archiveFollows = try Rule.truth($1) },
+        Setting(
+            name: "log-window", placeholder: "EVENTS", standard: "1000",
+            help: "how many events of a live session stay in Redis once an archive has the older ones; all keeps all"
+        ) { $0.logWindow = $1 == "all" ? nil : try Rule.integer($1, 100...1_000_000) },
     ]
 
     private static let operation: [Setting] = [
@@ -113,6 +139,10 @@ extension ServeSettings {
             name: "archive-lease-seconds", placeholder: "NUMBER", standard: "30",
             help: "how long an archiving node may take for a batch before another may take over"
         ) { $0.archiveLease = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },
+        Setting(
+            name: "presence-seconds", placeholder: "NUMBER", standard: "30",
+            help: "how long a client may count as attached after its node was killed"
+        ) { $0.presence = try Rule.duration($1, unit: 1000, "seconds", 0.1...3600) },
         Setting(
             name: "test-clock", placeholder: nil, standard: "off",
             help: "lets POST /test/clock move time, for tests of clients; never in production"

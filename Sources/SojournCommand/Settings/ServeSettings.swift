@@ -1,5 +1,6 @@
 import SojournCore
 import SojournServer
+import SojournStore
 
 /// Everything that `sojourn serve` can be told, as typed values. Durations are milliseconds.
 struct ServeSettings: Sendable {
@@ -17,6 +18,10 @@ struct ServeSettings: Sendable {
     var partitions = 256
     /// Where ended sessions go.
     var archive = Archive.unset
+    /// Whether the archive is written behind live sessions.
+    var archiveFollows = true
+    /// How many events of a live session Redis keeps when an archive has the older ones; nil keeps all.
+    var logWindow: Int? = 1_000
     /// How many event loops run.
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.
@@ -53,6 +58,8 @@ struct ServeSettings: Sendable {
     var redisKey: String?
     /// Web pages whose scripts may call this node.
     var corsOrigins: [String] = []
+    /// The origins of web pages that may open a WebSocket; none is the host they were loaded from.
+    var webSocketOrigins: [String] = []
     /// Proxies that are believed.
     var trustedProxies: [AddressRange] = []
     /// The least urgent events that are logged.
@@ -71,6 +78,10 @@ struct ServeSettings: Sendable {
     var tombstone: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     var archiveLease: Int64 = 30_000
+    /// How long the archive keeps a session after its end.
+    var archiveRetention = RetentionTime.forever
+    /// How long a client counts as attached at the most after its node was killed.
+    var presence: Int64 = 30_000
     /// How many turns may wait in a session.
     var turnQueue = 100
     /// How often a turn is given to a worker before it has failed.

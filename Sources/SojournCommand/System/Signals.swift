@@ -5,7 +5,8 @@ import SojournLoop
 /// The signals that stop a node, of which the first asks it to drain and the second ends it at once, and SIGHUP, on which
 /// it reads its files again.
 ///
-/// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process.
+/// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process. So is SIGXFSZ: a
+/// file that has reached its limit is the archive's trouble.
 final class Signals: Sendable {
     private let memory = Memory()
     // Never touched after init; only kept, because a source that nobody holds hears nothing.
@@ -14,6 +15,7 @@ final class Signals: Sendable {
     /// Begins to catch SIGTERM, SIGINT and SIGHUP.
     init() {
         _ = signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGXFSZ, SIG_IGN)
         unsafe self.sources = [SIGTERM, SIGINT, SIGHUP].map { [memory] number in
             // Without this the default action ends the process before anyone hears of the signal.
             _ = signal(number, SIG_IGN)

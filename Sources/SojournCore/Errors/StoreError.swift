@@ -27,6 +27,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         /// The HTTP status that goes with it.
         public let status: Int
 
+        /// A code that came from another node, which may be newer.
+        package init(name: String, status: Int) {
+            self.name = name
+            self.status = status
+        }
+
         /// The request is wrong; repeating it changes nothing.
         public static let validation = Code(name: "VALIDATION_ERROR", status: 400)
         /// The caller is known, but may not do this.
@@ -51,6 +57,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let renewalFailed = Code(name: "SESSION_RENEWAL_FAILED", status: 422)
         /// The idempotency key was used with another body.
         public static let idempotencyKeyReused = Code(name: "IDEMPOTENCY_KEY_REUSED", status: 422)
+        /// A key or token is missing or wrong.
+        public static let unauthorized = Code(name: "UNAUTHORIZED", status: 401)
+        /// The route speaks another protocol.
+        public static let upgradeRequired = Code(name: "UPGRADE_REQUIRED", status: 426)
+        /// A WebSocket carries no more sessions.
+        public static let tooManySubscriptions = Code(name: "TOO_MANY_SUBSCRIPTIONS", status: 429)
         /// Too many requests.
         public static let rateLimited = Code(name: "RATE_LIMIT_EXCEEDED", status: 429)
         /// Redis is away; nothing was done.
@@ -65,9 +77,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 }
 
 extension StoreError {
+    /// Where the HTTP interface answers for a session whose life is over.
+    public static func archiveURL(_ id: String) -> String { "/api/messaging/sessions/\(id)?archived=1" }
+
     /// 404 for a session that is not there or not the caller's.
-    public static func sessionNotFound(_ id: String) -> StoreError {
-        StoreError(.sessionNotFound, "Session with ID '\(id)' not found")
+    public static func sessionNotFound(_ id: String, archiveURL: String? = nil) -> StoreError {
+        StoreError(
+            .sessionNotFound, "Session with ID '\(id)' not found",
+            details: archiveURL.map { ["sessionId": .string(id), "archiveUrl": .string($0)] })
     }
 
     /// 404 for an agent that is not registered.
@@ -76,17 +93,21 @@ extension StoreError {
     }
 
     /// 410 with the same words on every node until the tombstone lapses.
-    public static func sessionExpired(_ id: String, at instant: Instant, successor: String? = nil) -> StoreError {
-        StoreError(
-            .sessionExpired, "Session '\(id)' expired at \(instant.iso8601)",
-            details: [
-                "sessionId": .string(id), "expiresAt": .string(instant.iso8601), "successor": JSON(successor),
-            ])
+    public static func sessionExpired(
+        _ id: String, at instant: Instant, successor: String? = nil, archiveURL: String? = nil
+    ) -> StoreError {
+        var details: JSONObject = [
+            "sessionId": .string(id), "expiresAt": .string(instant.iso8601), "successor": JSON(successor),
+        ]
+        if let archiveURL { details["archiveUrl"] = .string(archiveURL) }
+        return StoreError(.sessionExpired, "Session '\(id)' expired at \(instant.iso8601)", details: details)
     }
 
     /// 409 for a write to a session that was closed early.
-    public static func sessionArchived(_ id: String) -> StoreError {
-        StoreError(.sessionArchived, "Session '\(id)' is archived and read-only")
+    public static func sessionArchived(_ id: String, archiveURL: String? = nil) -> StoreError {
+        StoreError(
+            .sessionArchived, "Session '\(id)' is archived and read-only",
+            details: archiveURL.map { ["sessionId": .string(id), "archiveUrl": .string($0)] })
     }
 
     /// 422 at the maximum duration.

@@ -38,6 +38,8 @@ public enum EventType {
     public static let turnCancelled = "turn.cancelled"
     /// Ephemeral: what was added to a message of the agent that is being written.
     public static let agentMessageDelta = "agent.message.delta"
+    /// Ephemeral, on request: who came and who left.
+    public static let presence = "presence"
     /// Ephemeral, made by the node for one stream.
     public static let streamReady = "stream.ready"
     /// Ephemeral: what lies between two cursors cannot be given.
@@ -47,6 +49,14 @@ public enum EventType {
 
     /// The events that are messages; a message in the history is one of these.
     public static let messages: Set<String> = [userMessage, agentMessage, systemMessage]
+    /// The events of a log: they have a seq.
+    public static let durable: [String] = [
+        sessionCreated, sessionUpdated, sessionRenewed, sessionExpiring, sessionExpired, sessionArchived, sessionEnded,
+        userMessage, agentMessage, systemMessage, agentToolUse, agentToolResult, turnQueued, turnStarted, turnWaiting,
+        turnCompleted, turnFailed, turnCancelled,
+    ]
+    /// The events that are only passed on.
+    public static let ephemeral: [String] = [agentMessageDelta, presence, streamReady, streamGap, streamEnd]
     /// The events after which a log is frozen.
     public static let closing: Set<String> = [sessionExpired, sessionEnded, sessionArchived]
 }

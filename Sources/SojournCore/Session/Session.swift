@@ -34,6 +34,8 @@ public struct Session: Sendable, Hashable {
     public var conversationKey: String?
     /// What its messages do while a turn is open, unless they say.
     public var ifBusy: IfBusy?
+    /// Whether it lives on while somebody watches it; nil leaves it to the agent.
+    public var aliveWhileWatched: Bool?
     /// Where the values of the policy come from, if it is known.
     public var timeoutSources: TimeoutSources?
     /// The Redis time of this reading.
@@ -44,8 +46,8 @@ public struct Session: Sendable, Hashable {
         id: SessionID, agentID: String, userID: String, createdAt: Instant, base: Instant, policy: TimeoutPolicy,
         leaseEnd: Instant? = nil, interactionDeadline: Instant? = nil, renewalCount: Int = 0, lastActivity: Instant,
         messageCount: Int = 0, head: Int, epoch: String, ending: Ending? = nil, metadata: JSONObject = JSONObject(),
-        conversationKey: String? = nil, ifBusy: IfBusy? = nil, timeoutSources: TimeoutSources? = nil,
-        asOf: Instant
+        conversationKey: String? = nil, ifBusy: IfBusy? = nil, aliveWhileWatched: Bool? = nil,
+        timeoutSources: TimeoutSources? = nil, asOf: Instant
     ) {
         self.id = id
         self.agentID = agentID
@@ -64,6 +66,7 @@ public struct Session: Sendable, Hashable {
         self.metadata = metadata
         self.conversationKey = conversationKey
         self.ifBusy = ifBusy
+        self.aliveWhileWatched = aliveWhileWatched
         self.timeoutSources = timeoutSources
         self.asOf = asOf
     }

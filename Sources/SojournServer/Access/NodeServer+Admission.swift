@@ -44,9 +44,7 @@ extension NodeServer {
 
 /// Waits for the end of a token's time, and looks then whether it was refreshed meanwhile. Loop-confined.
 final class ExpiryWatch {
-    /// The close code of a WebSocket whose token has expired.
-    static let closeCode = 4403
-    /// The reason in `stream.end`.
+    /// The reason in `stream.end`, and of the close of a WebSocket.
     static let reason = "token_expired"
     /// A timer is set again at least so often, in ms: the time that tokens go by may be moved in tests.
     private static let longest: Int64 = 1000

@@ -8,7 +8,7 @@ struct Rights: OptionSet, Sendable, Hashable {
     static let write = Rights(rawValue: 2)
     /// Say that a client is there.
     static let heartbeat = Rights(rawValue: 4)
-    /// Say who is there.
+    /// Learn who is there.
     static let presence = Rights(rawValue: 8)
     /// Answer as an agent: turns, deltas.
     static let work = Rights(rawValue: 16)
@@ -47,8 +47,8 @@ public enum Role: String, Sendable, CaseIterable {
         switch self {
         case .admin: .all
         case .backend: Rights.all.subtracting(.admin)
-        case .worker: [.read, .work]
-        case .read: .read
+        case .worker: [.read, .presence, .work]
+        case .read: [.read, .presence]
         }
     }
 }

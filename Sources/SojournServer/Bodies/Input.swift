@@ -57,6 +57,27 @@ enum Input {
         }
     }
 
+    /// Whether a session lives on while somebody watches it.
+    static func aliveWhileWatched(_ value: JSON?) throws(StoreError) -> Bool? {
+        switch value {
+        case nil, .null?: return nil
+        default:
+            guard let truth = value?.bool else {
+                throw .validation("Invalid aliveWhileWatched: Must be true or false", field: "aliveWhileWatched")
+            }
+            return truth
+        }
+    }
+
+    /// The name by which a client wants to be seen by the others.
+    static func client(_ text: String?) throws(StoreError) -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        guard text.utf8.count <= 64, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else {
+            throw .validation("Invalid client: Must be at most 64 bytes without control characters", field: "client")
+        }
+        return text
+    }
+
     /// A whole number in a query, clamped; garbage and absence are the default.
     static func limit(_ text: String?, default standard: Int, maximum: Int) -> Int {
         guard let number = text.flatMap(Self.leadingInteger) else { return standard }
@@ -70,6 +91,18 @@ enum Input {
         let digits = trimmed.dropFirst(sign.count).prefix { $0.isASCII && $0.isNumber }
         guard !digits.isEmpty else { return nil }
         return Int(sign + digits.prefix(12))
+    }
+
+    /// Where a reader goes on: at a cursor, or at the end of the log.
+    static func cursor(_ text: String?, in session: Session) throws(StoreError) -> Cursor {
+        guard let text, !text.isEmpty else { return Cursor(epoch: session.epoch, seq: session.head) }
+        guard let cursor = Cursor(text) else { throw Self.invalidCursor }
+        return cursor
+    }
+
+    static var invalidCursor: StoreError {
+        .validation(
+            "Invalid pagination parameter 'after': Must be a cursor such as 1a2b3c4d.1:12, or 0", field: "after")
     }
 
     /// A seq in a query.

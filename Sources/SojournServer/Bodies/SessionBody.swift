@@ -26,6 +26,7 @@ enum SessionBody {
         if let key = session.conversationKey { body["conversationKey"] = .string(key) }
         body["ifBusy"] = .string((session.ifBusy ?? agent?.ifBusy ?? .enqueue).rawValue)
         body["ifBusySource"] = session.ifBusy != nil ? "session" : agent?.ifBusy != nil ? "agent" : "default"
+        if let alive = session.aliveWhileWatched { body["aliveWhileWatched"] = .bool(alive) }
         if let sources = session.timeoutSources {
             body["timeoutSources"] = [
                 "timeoutMinutes": .string(sources.timeout.rawValue), "autoRenew": .string(sources.autoRenew.rawValue),

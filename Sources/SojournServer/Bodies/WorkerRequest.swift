@@ -110,8 +110,15 @@ struct WorkerRequest {
 extension Idempotency {
     /// The idempotency key of a request: the header, else what the client calls its message; nil without one.
     init?(_ context: RouteContext, clientKey: JSON?) throws(StoreError) {
+        try self.init(
+            header: context.exchange.header("Idempotency-Key"), clientKey: clientKey,
+            request: Array((context.exchange.path.lowercased() + "\n").utf8) + context.exchange.body)
+    }
+
+    /// The same of a request that came in another way; `request` is all that a retry would repeat.
+    init?(header: String?, clientKey: JSON?, request: @autoclosure () -> [UInt8]) throws(StoreError) {
         let key: String
-        switch (context.exchange.header("Idempotency-Key"), clientKey) {
+        switch (header, clientKey) {
         case (let header?, _): key = header
         case (nil, .string(let own)?): key = own
         default: return nil
@@ -119,6 +126,6 @@ extension Idempotency {
         guard (1...255).contains(key.utf8.count) else {
             throw .validation("Invalid Idempotency-Key: Must be 1 to 255 bytes", field: "Idempotency-Key")
         }
-        self.init(key: key, request: Array((context.exchange.path.lowercased() + "\n").utf8) + context.exchange.body)
+        self.init(key: key, request: request())
     }
 }

@@ -7,6 +7,7 @@ extension OpenAPI {
     private static let base = "/api/messaging/sessions"
     private static let one = base + "/{id}"
     private static let agents = "/api/messaging/agents"
+    private static let archive = "/api/messaging/archive"
     private static let turn = "/api/messaging/turns/{turn}"
     private static let once = "Idempotency-Key? string"
     private static let gone = [404, 409, 410]
@@ -16,7 +17,7 @@ extension OpenAPI {
             "Creates a session, or answers with the live one that holds the conversation key", headers: once,
             body: """
                 agentId uuid, userId uuid, metadata? object?, timeoutConfig? TimeoutWish, conversationKey? string?, \
-                ifBusy? any
+                ifBusy? any, aliveWhileWatched? boolean?
                 """,
             example: [
                 "agentId": "11111111-1111-4111-8111-111111111111", "userId": "22222222-2222-4222-8222-222222222222",
@@ -28,7 +29,10 @@ extension OpenAPI {
         "GET \(one)": Operation(
             "Reads a session", query: "archived? string", answers: [(200, "Session")], errors: gone),
         "DELETE \(one)": Operation(
-            "Ends a session; its transcript is archived", answers: [(200, "Deleted")], errors: gone),
+            "Ends a session; its transcript is archived, or with purge=1 erased", query: "purge? string",
+            answers: [(200, "Deleted"), (202, "Deleted")], errors: gone),
+        "POST \(one)/archive": Operation(
+            "Closes a session early; it stays readable", answers: [(200, "Session")], errors: gone),
         "POST \(one)/messages": Operation(
             "Says something as the session's user", headers: once,
             body:
@@ -48,8 +52,10 @@ extension OpenAPI {
             answers: [(200, "EventPage")], errors: gone),
         "GET \(one)/stream": Operation(
             "The log and then the live events, as Server-Sent Events",
-            query: "after? string, dialect? sojourn|eliza", headers: "Last-Event-ID? string",
+            query: "after? string, dialect? sojourn|eliza, presence? string, client? string",
+            headers: "Last-Event-ID? string",
             answers: [(200, "text/event-stream")], errors: gone),
+        "GET \(one)/presence": Operation("Who is attached", answers: [(200, "Presence")], errors: gone),
         "POST \(one)/renew": Operation(
             "Moves the deadline", answers: [(200, "Session")], errors: gone + [422]),
         "PATCH \(one)/timeout": Operation(
@@ -119,10 +125,28 @@ extension OpenAPI {
         "PUT \(agents)/{id}": Operation(
             "Registers an agent",
             body: """
-                name? string?, timeoutConfig? object?, ifBusy? string?, aliveWhileWatched? boolean?, metadata? object?
+                name? string?, timeoutConfig? object?, ifBusy? string?, aliveWhileWatched? boolean?, \
+                archiveRetention? string?, metadata? object?
                 """,
             example: ["name": "Ada"], answers: [(200, "Agent")]),
         "DELETE \(agents)/{id}": Operation("Forgets an agent", answers: [(200, "AgentGone")], errors: [404]),
+        "GET /api/messaging/search": Operation(
+            "Finds messages in all archives",
+            query: """
+                q string, agentId? string, userId? string, from? string, to? string, order? rank|time, limit? any, \
+                cursor? string
+                """, answers: [(200, "Found")]),
+        "DELETE \(archive)/users/{user}": Operation(
+            "Erases all sessions that a user has had until now", answers: [(200, "Erasure"), (202, "Erasure")]),
+        "GET \(archive)/erasures/{number}": Operation(
+            "How far an erasure is", answers: [(200, "Erasure")], errors: [404]),
+        "GET /api/messaging/ws": Operation(
+            "Many sessions over one WebSocket; see /asyncapi.json", query: "client? string", answers: [(101, "")],
+            errors: [403, 426, 429]),
+        "GET /asyncapi.json": Operation("The description of the live interfaces", answers: [(200, "AsyncAPI")]),
+        "GET /test/echo": Operation(
+            "A WebSocket that gives back what it gets, on a node with the test clock", answers: [(101, "")],
+            errors: [403, 426]),
         "GET /livez": Operation("Answers while the process runs", answers: [(200, "Alive")]),
         "GET /openapi.json": Operation("This description", answers: [(200, "OpenAPI")]),
         "POST /test/clock": Operation(

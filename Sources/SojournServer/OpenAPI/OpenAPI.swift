@@ -49,6 +49,10 @@ enum OpenAPI {
         }
         var answers = JSONObject()
         for (status, schema) in known?.answers ?? [] {
+            guard !schema.isEmpty else {
+                answers[String(status)] = ["description": "Another protocol follows"]
+                continue
+            }
             let isStream = schema.contains("/")
             let former = answers[String(status)]?["content"]?.object ?? JSONObject()
             let content: JSONObject =
@@ -97,7 +101,8 @@ enum OpenAPI {
         400: "The request is wrong", 403: "The key or token may not do this",
         404: "There is no such thing, or it is not "
             + "the caller's", 409: "It is not the time for this", 410: "The session's life is over",
-        413: "The body is too large", 422: "It cannot be done", 429: "Too many requests; see Retry-After",
+        413: "The body is too large", 422: "It cannot be done",
+        426: "This is a WebSocket", 429: "Too many requests; see Retry-After",
         431: "The header is too large", 500: "A fault of the node",
         503: "Redis or the archive is away; see Retry-After",
     ]

@@ -11,7 +11,7 @@ struct Operation {
     var body: String?
     /// A body that works.
     var example: JSON?
-    /// What it answers when all is well, by status: the name of a schema, or a media type.
+    /// What it answers when all is well, by status: the name of a schema, a media type, or nothing.
     var answers: [(status: Int, schema: String)]
     /// The statuses of its errors, beside those that every route has.
     var errors: [Int] = []

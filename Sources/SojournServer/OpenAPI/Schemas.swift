@@ -25,7 +25,7 @@ enum Schemas {
         ),
         ("SessionStats", "totalSessions integer, activeSessions integer, expiredSessions integer"),
         ("SessionList", "sessions [Session], total integer, stats SessionStats, nextCursor? string"),
-        ("Success", "success boolean"), ("Deleted", "success boolean, message string, data Success"),
+        ("Success", "success boolean"), ("Deleted", "success boolean, message string, data Success, erasure? Erasure"),
         ("HeartbeatError", "code string, message string"),
         (
             "HeartbeatResult",
@@ -38,7 +38,35 @@ enum Schemas {
             "Health",
             """
             status healthy|degraded|unhealthy, activeSessions integer, timestamp instant, expiringSoon integer, \
-            uptime integer, node string, problems? [string]
+            uptime integer, node string, problems? [string], streams? StreamCounts
+            """
+        ),
+        (
+            "StreamCounts",
+            """
+            open integer, demoted integer, promoted integer, outrun integer, stalled integer, silent integer, \
+            gaps integer, drained integer
+            """
+        ),
+        ("Presence", "connections [Attachment], count integer"),
+        ("Attachment", "connectionId string, client? string, transport sse|websocket, node string, since integer"),
+        (
+            "Erasure",
+            """
+            erasure string, kind string, id string, status done|waiting|running, url string, redis ErasedLive, \
+            archives [ErasureShare]
+            """
+        ), ("ErasedLive", "sessions integer"),
+        (
+            "ErasureShare",
+            "archivist string, status done|away|running, sessions integer, events integer, bytes integer"
+        ),
+        ("Found", "query string, hits [Hit], nextCursor? string, truncated? true, incomplete? [string]"),
+        (
+            "Hit",
+            """
+            sessionId uuid, seq integer, createdAt instant, agentId uuid, userId uuid, isAgent boolean, \
+            archived boolean, snippet string, rank number
             """
         ), ("Alive", "status string"),
         (
@@ -106,7 +134,7 @@ enum Schemas {
             "Agent",
             """
             id uuid, name? string, timeoutConfig? TimeoutWish, ifBusy? string, aliveWhileWatched boolean, \
-            metadata object
+            archiveRetention? string, metadata object
             """
         ), ("Agents", "agents [Agent]"), ("AgentGone", "id uuid, deleted boolean"),
         (
@@ -116,6 +144,13 @@ enum Schemas {
             expiresAt instant, renewableUntil instant, sessionId? uuid
             """
         ), ("Advanced", "advancedMs integer"),
+        (
+            "AsyncAPI",
+            """
+            asyncapi string, info object, defaultContentType string, servers object, channels object, \
+            operations object, components object
+            """
+        ),
         ("OpenAPI", "openapi string, info object, paths object, components object"),
     ]
 
@@ -123,7 +158,7 @@ enum Schemas {
         sessionId uuid, channelId uuid, agentId uuid, userId uuid, createdAt instant, metadata object, \
         expiresAt instant, timeoutConfig TimeoutConfig, lastActivity instant, renewalCount integer, \
         timeRemaining integer, isNearExpiration boolean, status string, phase string, version integer, \
-        conversationKey? string, ifBusy? string, ifBusySource? string, \
+        conversationKey? string, ifBusy? string, ifBusySource? string, aliveWhileWatched? boolean, \
         timeoutSources? TimeoutSources, endedAt? instant, archived? boolean
         """
 

@@ -18,40 +18,13 @@ extension NodeServer {
         ]
     }
 
-    /// The checks come in the order that clients know: transport, shape, 404, 410, length, metadata.
     private func send(_ context: RouteContext) async throws(StoreError) -> Answer {
         let body = try context.body()
         let transport = try Transport(body)
-        guard let object = body?.object, let content = object["content"]?.string else {
-            throw Input.invalidContent("Invalid message request format")
+        let said = try await self.say(body, in: context.captures[0]) { draft throws(StoreError) in
+            try Idempotency(context, clientKey: draft.metadata?["clientMessageId"])
         }
-        var attachments = object["attachments"]
-        if attachments == .null { attachments = nil }
-        guard attachments == nil || attachments?.array != nil else {
-            throw Input.invalidContent("Invalid message request format")
-        }
-        let id = try self.shard.sessionID(context.captures[0])
-        // The append says whether the session lives; all else that a message needs of it never changes.
-        let session = try await self.shard.known(id)
-        let metadata: JSONObject?
-        do throws(StoreError) {
-            try Input.content(content)
-            metadata = try Input.metadata(object["metadata"])
-        } catch {
-            // That a session is over is said before a wrong message.
-            _ = try await self.shard.session(id)
-            throw error
-        }
-        let draft = MessageDraft(
-            authorID: session.userID, content: content, attachments: attachments,
-            metadata: metadata)
-        let agent = self.shard.agents[session.agentID]
-        let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? agent?.ifBusy
-        let message = try await self.shard.say(
-            draft, to: id, ifBusy: mode ?? .enqueue,
-            idempotency: try Idempotency(context, clientKey: draft.metadata?["clientMessageId"]),
-            byTurns: mode != nil || agent != nil)
-        let sent = MessageBody.sent(message, draft, in: session)
+        let (id, message, sent) = (said.id, said.message, said.body)
         switch transport {
         case .websocket: return .json(201, .object(sent))
         case .http:
@@ -74,6 +47,50 @@ extension NodeServer {
         }
     }
 
+    /// A message as it was sent.
+    struct Said {
+        let id: SessionID
+        let message: SentMessage
+        let body: JSONObject
+    }
+
+    /// Says what a body of whatever transport says. The checks come in the order that clients know: shape, 404, 410,
+    /// length, metadata.
+    func say(
+        _ body: JSON?, in text: String,
+        idempotency: (MessageDraft) throws(StoreError) -> Idempotency?
+    ) async throws(StoreError) -> Said {
+        guard let object = body?.object, let content = object["content"]?.string else {
+            throw Input.invalidContent("Invalid message request format")
+        }
+        var attachments = object["attachments"]
+        if attachments == .null { attachments = nil }
+        guard attachments == nil || attachments?.array != nil else {
+            throw Input.invalidContent("Invalid message request format")
+        }
+        let id = try self.shard.sessionID(text.lowercased())
+        // The append says whether the session lives; all else that a message needs of it never changes.
+        let session = try await self.shard.known(id)
+        let metadata: JSONObject?
+        do throws(StoreError) {
+            try Input.content(content)
+            metadata = try Input.metadata(object["metadata"])
+        } catch {
+            // That a session is over is said before a wrong message.
+            _ = try await self.shard.session(id)
+            throw error
+        }
+        let draft = MessageDraft(
+            authorID: session.userID, content: content, attachments: attachments,
+            metadata: metadata)
+        let agent = self.shard.agents[session.agentID]
+        let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? agent?.ifBusy
+        let message = try await self.shard.say(
+            draft, to: id, ifBusy: mode ?? .enqueue, idempotency: try idempotency(draft),
+            byTurns: mode != nil || agent != nil)
+        return Said(id: id, message: message, body: MessageBody.sent(message, draft, in: session))
+    }
+
     /// The turn of a message that came before anybody worked by turns; nil when there is none, or it cannot be asked.
     private func lateTurn(of message: SentMessage, in id: SessionID) async -> JSON? {
         let turns = try? await self.shard.turns(of: id).turns
@@ -83,9 +100,8 @@ extension NodeServer {
     private func history(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         let limit = Input.limit(context.query("limit"), default: 50, maximum: 100)
-        let isArchived = context.query("archived") == "1"
         // An unknown or ended session is said before a wrong parameter.
-        if !isArchived { _ = try await self.shard.session(id) }
+        let isArchived = try await self.readsAnywhere(id, context)
         let before = try PageParameter(context, "before")
         let after = try PageParameter(context, "after")
         let page =
@@ -110,8 +126,7 @@ extension NodeServer {
     private func events(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         let limit = Input.limit(context.query("limit"), default: 50, maximum: 1000)
-        let isArchived = context.query("archived") == "1"
-        if !isArchived { _ = try await self.shard.session(id) }
+        let isArchived = try await self.readsAnywhere(id, context)
         let (after, before) = (try Input.seq(context, "after"), try Input.seq(context, "before"))
         let names = context.queryList("types")
         let types = names.isEmpty ? nil : Set(names)

@@ -8,9 +8,6 @@ extension NodeServer {
         var routes = [
             Route(.get, Self.base + "/health", needs: []) { [unowned self] _ throws(StoreError) in await self.health()
             },
-            Route(.get, Self.base + "/:id/stream", takesQueryToken: true) { [unowned self] context throws(StoreError) in
-                try await self.stream(context)
-            },
             Route(.get, "/openapi.json") { [unowned self] _ throws(StoreError) in .bytes(200, self.description) },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
@@ -44,6 +41,12 @@ extension NodeServer {
         if !self.shard.feed.isHealthy { problems.append("redis: published events do not arrive; streams read the log") }
         if let trouble = await self.archiveTrouble() { problems.append(.string("archive: \(trouble)")) }
         if self.isDraining { problems.append("node: draining") }
+        let (open, streams) = await self.allStreams()
+        body["streams"] = [
+            "open": JSON(open), "demoted": JSON(streams.demotions), "promoted": JSON(streams.promotions),
+            "outrun": JSON(streams.outrun), "stalled": JSON(streams.stalled), "silent": JSON(streams.silent),
+            "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
+        ]
         if !problems.isEmpty {
             body["status"] = "degraded"
             body["problems"] = .array(problems)

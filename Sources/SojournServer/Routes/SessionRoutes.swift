@@ -17,6 +17,9 @@ extension NodeServer {
             Route(.delete, Self.base + "/:id") { [unowned self] context throws(StoreError) in
                 try await self.delete(context)
             },
+            Route(.post, Self.base + "/:id/archive") { [unowned self] context throws(StoreError) in
+                try await self.archive(context)
+            },
         ]
     }
 
@@ -43,6 +46,7 @@ extension NodeServer {
         request.policy = policy
         request.timeoutSources = sources
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
+        request.aliveWhileWatched = try Input.aliveWhileWatched(body?["aliveWhileWatched"])
         request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
         if let most = self.configuration.sessionsPerUser, !(try await self.shard.hasRoom(for: request, most: most)) {
             throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
@@ -58,18 +62,49 @@ extension NodeServer {
 
     private func read(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
-        guard context.query("archived") == "1" else {
+        guard context.query("archived") != "1" else { return try await self.readAnywhere(id) }
+        do throws(StoreError) {
             return .json(200, .object(self.info(try await self.shard.session(id))))
+        } catch {
+            guard error.code == .sessionArchived else { throw error }
+            return try await self.readAnywhere(id)
         }
-        let (session, isArchived) = try await self.shard.anySession(id)
+    }
+
+    private func readAnywhere(_ id: SessionID) async throws(StoreError) -> Answer {
+        let session = try await self.shard.anySession(id)
         var body = self.info(session)
-        body["archived"] = .bool(isArchived)
+        body["archived"] = .bool(session.ending != nil)
+        return .json(200, .object(body))
+    }
+
+    /// Whether a read is answered although the life of the session may be over: because that was asked for, or because
+    /// it was archived early, which leaves it readable.
+    ///
+    /// - Throws: as a live session is read.
+    func readsAnywhere(_ id: SessionID, _ context: RouteContext) async throws(StoreError) -> Bool {
+        if context.query("archived") == "1" { return true }
+        do throws(StoreError) {
+            _ = try await self.shard.session(id)
+            return false
+        } catch {
+            guard error.code == .sessionArchived else { throw error }
+            return true
+        }
+    }
+
+    private func archive(_ context: RouteContext) async throws(StoreError) -> Answer {
+        _ = try context.body()
+        let session = try await self.shard.archive(try self.shard.sessionID(context.captures[0]))
+        var body = self.info(session)
+        body["archived"] = true
         return .json(200, .object(body))
     }
 
     private func delete(_ context: RouteContext) async throws(StoreError) -> Answer {
         _ = try context.body()
         let id = try self.shard.sessionID(context.captures[0])
+        if context.query("purge") == "1" { return try await self.purge(id, context) }
         try await self.shard.delete(id)
         return .json(
             200,

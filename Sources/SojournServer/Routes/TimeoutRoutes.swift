@@ -27,7 +27,7 @@ extension NodeServer {
             },
             Route(.post, Self.base + "/heartbeat", needs: .heartbeat, confinesItself: true) {
                 [unowned self] context throws(StoreError) in
-                try await self.heartbeats(context)
+                .json(200, ["results": try await self.heartbeats(try context.body(), by: context.caller)])
             },
         ]
     }
@@ -63,8 +63,9 @@ extension NodeServer {
         return await self.shard.heartbeat(batch: admitted)
     }
 
-    private func heartbeats(_ context: RouteContext) async throws(StoreError) -> Answer {
-        guard let sessions = try context.body()?["sessions"]?.array, sessions.count <= Self.batchLimit else {
+    /// The outcomes of a heartbeat for many sessions.
+    func heartbeats(_ body: JSON?, by caller: Caller) async throws(StoreError) -> JSON {
+        guard let sessions = body?["sessions"]?.array, sessions.count <= Self.batchLimit else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
         var ids: [String] = []
@@ -77,8 +78,8 @@ extension NodeServer {
         guard !ids.isEmpty else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
-        let outcomes = try await self.heartbeat(ids, by: context.caller)
-        let body = zip(ids, outcomes).map { id, outcome -> JSON in
+        let outcomes = try await self.heartbeat(ids, by: caller)
+        let results = zip(ids, outcomes).map { id, outcome -> JSON in
             if let error = outcome.error {
                 return [
                     "sessionId": .string(id), "ok": false,
@@ -92,6 +93,6 @@ extension NodeServer {
                 "head": JSON(outcome.head ?? 0),
             ]
         }
-        return .json(200, ["results": .array(body)])
+        return .array(results)
     }
 }

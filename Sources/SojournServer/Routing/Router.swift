@@ -46,11 +46,13 @@ struct Route {
     /// Whether the handler itself keeps a token to its sessions; else a token opens only routes of one session.
     let confinesItself: Bool
     let handler: (RouteContext) async throws(StoreError) -> Answer
+    /// Whether it waits at the gate for streams before it is run; its handler leaves it, unless it throws.
+    let opensStream: Bool
 
     /// - Parameter needs: to read for GET, and to write for all else, unless it is given.
     init(
         _ method: HTTPMethod, _ path: String, needs: Rights? = nil, isOpen: Bool = false,
-        takesQueryToken: Bool = false, confinesItself: Bool = false,
+        takesQueryToken: Bool = false, confinesItself: Bool = false, opensStream: Bool = false,
         _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
         self.needs = needs ?? (method == .get ? .read : .write)
@@ -58,6 +60,7 @@ struct Route {
         self.takesQueryToken = takesQueryToken
         self.confinesItself = confinesItself
         self.method = method
+        self.opensStream = opensStream
         self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
     }

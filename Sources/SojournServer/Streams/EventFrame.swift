@@ -1,7 +1,8 @@
 import SojournCore
+import SojournHTTP
 import SojournStore
 
-/// Events as Server-Sent Events (WHATWG HTML, section 9.2).
+/// Events as Server-Sent Events (WHATWG HTML, section 9.2), and as messages of a WebSocket.
 enum EventFrame {
     /// How an event is written.
     enum Dialect: String {
@@ -17,6 +18,20 @@ enum EventFrame {
         if let frame = live.serverSentEvent { return frame }
         let frame = Self.bytes(of: live.event, id: live.cursor)
         live.serverSentEvent = frame
+        return frame
+    }
+
+    /// `{"op":"event","event":{…},"cursor":"…"}`, made once for all readers; the event is as it is stored, the cursor is
+    /// what a client resumes from.
+    static func webSocket(of live: LiveEvent) -> WebSocketFrame {
+        if let bytes = live.webSocketFrame { return WebSocketFrame(encoded: bytes) }
+        var text = Array(#"{"op":"event","event":"#.utf8)
+        text.reserveCapacity(live.event.bytes.count + 96)
+        text.append(contentsOf: live.event.bytes)
+        if let cursor = live.cursor { text.append(contentsOf: #","cursor":"\#(cursor)""#.utf8) }
+        text.append(UInt8(ascii: "}"))
+        let frame = WebSocketFrame.text(text)
+        live.webSocketFrame = frame.bytes
         return frame
     }
 

@@ -7,43 +7,66 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
+    let presence: PresenceBook
+    /// The archivists that live, and those that take sessions.
     private let archivists: Registry?
+    private let archiving: Registry?
+    private let purger: Purger?
     let archivist: Archivist?
+    let retirement: Retirement?
 
     init(shard: StoreShard, archive: Archive?) {
         self.shard = shard
         let name = shard.configuration.nodeName
         self.nodes = Registry(shard: shard, key: shard.keyspace.nodes, name: name)
         self.sweeper = Sweeper(shard: shard, registry: self.nodes)
+        self.presence = PresenceBook(shard: shard)
         if let archive {
-            let registry = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
-            self.archivists = registry
+            let registry = Registry(shard: shard, key: shard.keyspace.archiving, name: archive.id)
+            self.archiving = registry
+            self.archivists = Registry(shard: shard, key: shard.keyspace.archivists, name: archive.id)
             self.archivist = Archivist(shard: shard, archive: archive, registry: registry)
+            self.purger = Purger(shard: shard, archive: archive)
+            self.retirement = Retirement(shard: shard, archive: archive)
         } else {
-            (self.archivists, self.archivist) = (nil, nil)
+            (self.archiving, self.archivists, self.archivist, self.purger) = (nil, nil, nil, nil)
+            self.retirement = nil
         }
     }
 
     func start() async {
         if let archivist {
             self.archivists?.start()
+            self.archiving?.start()
+            self.shard.desk?.start()
+            self.purger?.start()
             await archivist.start()
             self.sweeper.onClaimed = { [weak archivist] in archivist?.take($0) }
         }
+        self.retirement?.start()
         self.nodes.start()
         self.sweeper.start()
+        self.presence.start()
     }
 
-    /// Stops sweeping, flushes the archive batch, leaves the registries.
+    /// Takes this node's connections off, stops sweeping, flushes the archive batch, leaves the registries.
     func stop() async {
+        await self.presence.stop()
+        await self.retirement?.stop()
         await self.sweeper.stop()
         await self.nodes.stop()
         await self.archivist?.stop()
+        await self.archiving?.stop()
         await self.archivists?.stop()
+        await self.purger?.stop()
+        await self.shard.desk?.stop()
     }
 
     /// Looks at every partition now; the test clock has moved.
-    package func hurry() { self.sweeper.hurry() }
+    package func hurry() {
+        self.sweeper.hurry()
+        self.retirement?.hurry()
+    }
 
     /// What keeps the archive from taking sessions, if anything does.
     package var archiveTrouble: String? { self.archivist?.trouble }

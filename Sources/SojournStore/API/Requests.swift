@@ -14,6 +14,8 @@ public struct SessionRequest: Sendable {
     public var conversationKey: String?
     /// What its messages do while a turn is open, unless they say; nil leaves it to the agent.
     public var ifBusy: IfBusy?
+    /// Whether it lives on while somebody watches it; nil leaves it to the agent.
+    public var aliveWhileWatched: Bool?
     /// Makes the same request within 24 hours answer the same session.
     public var idempotency: Idempotency?
     /// Where the policy's values come from, if somebody wants to know later.

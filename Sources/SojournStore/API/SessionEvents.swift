@@ -102,7 +102,7 @@ final class EventMailbox: FeedReader {
     func next() async throws(StoreError) -> SessionEvents.Element? {
         while self.elements.isEmpty {
             switch self.end {
-            case .closed?: return nil
+            case .closed?, .outrun?: return nil
             case .failed(let error)?: throw error
             case nil: await withCheckedContinuation { self.waiting = $0 }
             }

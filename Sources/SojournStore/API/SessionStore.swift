@@ -48,7 +48,9 @@ public final class SessionStore: Sendable {
             for loop in loops {
                 let shard = try await loop.run {
                     Confined(
-                        StoreShard(loop: loop, configuration: configuration, archive: archive, log: log), to: loop)
+                        StoreShard(
+                            loop: loop, configuration: configuration, archive: archive, log: log),
+                        to: loop)
                 }
                 shards.append(shard)
                 try await loop.run { try await shard.value.start() }
@@ -62,6 +64,11 @@ public final class SessionStore: Sendable {
             let duties = NodeDuties(shard: first.value, archive: archive)
             await duties.start()
             return Confined(duties, to: loops[0])
+        }
+        for (loop, shard) in zip(loops, shards) {
+            try await loop.run {
+                shard.value.withPresenceBook = { body in loops[0].execute { body(duties.value.presence) } }
+            }
         }
         return SessionStore(
             configuration: configuration, archive: archive, loops: loops, shards: shards, duties: duties)

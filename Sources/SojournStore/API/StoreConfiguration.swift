@@ -27,14 +27,22 @@ public struct StoreConfiguration: Sendable {
     public var tombstoneLife: Int64 = 24 * 3_600_000
     /// How long an archivist may take for a batch before another one may take over.
     public var archiveLease: Int64 = 30_000
+    /// Whether this node's archive writes behind sessions that live, so that a lost Redis costs a second of them.
+    public var archiveFollows = true
+    /// How many events of a live session Redis keeps, once an archive has the older ones; nil keeps all.
+    public var logWindow: Int? = 1_000
     /// Whether ended sessions wait for an archivist; nil takes what the keyspace says.
     public var archiving: Bool?
+    /// How long the archive of this node keeps a session after its end; nil is for ever. Agents may have their own.
+    public var archiveRetention: Int64?
     /// Timeouts of single agents, by `AgentBook.variable` of their ids or names, in the form of a `timeoutConfig`.
     public var agentTimeouts: [String: JSONObject] = [:]
     /// How many turns may wait in a session.
     public var turnQueue = 100
     /// How often a turn is given to a worker before it has failed.
     public var turnAttempts = 3
+    /// How long a connection counts as attached at the most after its node was killed.
+    public var presenceLife = 30_000
     /// Whether sessions live by the test clock.
     public var testClock = false
     /// This node's name; unique among the nodes of the namespace.

@@ -12,6 +12,8 @@ public struct Agent: Sendable, Hashable {
     public let ifBusy: IfBusy?
     /// Whether a session lives on while somebody reads its stream.
     public let aliveWhileWatched: Bool
+    /// For how long archives keep its sessions; nil is what their nodes say.
+    public let archiveRetention: RetentionTime?
     /// What its owner stores with it.
     public let metadata: JSONObject
 
@@ -39,6 +41,9 @@ public struct Agent: Sendable, Hashable {
             $0.string.flatMap(IfBusy.init(rawValue:))
         }
         self.aliveWhileWatched = try value("aliveWhileWatched", "true or false") { $0.bool } ?? false
+        self.archiveRetention = try value("archiveRetention", "a time such as 90d, or forever") { json in
+            json.string.flatMap(RetentionTime.init)
+        }
         self.metadata =
             try value("metadata", "an object of at most 10240 bytes") { json in
                 json.object.flatMap { JSON.object($0).text.utf16.count <= 10_240 ? $0 : nil }
@@ -52,6 +57,7 @@ public struct Agent: Sendable, Hashable {
         if let timeoutConfig { object["timeoutConfig"] = .object(timeoutConfig) }
         if let ifBusy { object["ifBusy"] = .string(ifBusy.rawValue) }
         object["aliveWhileWatched"] = .bool(self.aliveWhileWatched)
+        if let archiveRetention { object["archiveRetention"] = .string(archiveRetention.text) }
         object["metadata"] = .object(self.metadata)
         return .object(object)
     }

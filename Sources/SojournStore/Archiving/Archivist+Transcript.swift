@@ -4,20 +4,26 @@ import SojournLoop
 import SojournRedis
 
 extension Archivist {
-    /// Reads an ended session whole; nil when it cannot be read now or is gone.
-    func transcript(of ended: EndedSession) async -> Transcript? {
+    /// Reads of an ended session what this archive does not have of it; nil when it cannot be read now or is gone.
+    ///
+    /// - Parameter whole: whether to read all that Redis has.
+    func transcript(of ended: EndedSession, whole: Bool = false) async -> Transcript? {
         guard let claim = ended.claim, case .closed(let session)? = try? await self.shard.read(ended.id),
-            let ending = session.ending, let reason = SessionHeader.Reason(rawValue: ending.reason.rawValue)
+            let ending = session.ending, let reason = SessionHeader.Reason(rawValue: ending.reason.rawValue),
+            let log = try? await self.shard.keptStretch(ended.id, from: .max).get()
         else { return nil }
+        var from = log.oldest
+        if !whole, let follower = log.follower, follower.archivist == self.archive.id {
+            from = max(from, follower.head + 1)
+        }
         var events: [TranscriptEvent] = []
-        while events.count < session.head {
-            guard let page = try? await self.shard.stretch(ended.id, from: events.count + 1).get(), !page.events.isEmpty
+        while from + events.count <= session.head {
+            guard let page = try? await self.shard.keptStretch(ended.id, from: from + events.count).get(),
+                !page.events.isEmpty
             else { return nil }
             for event in page.events {
-                guard let seq = event.seq else { return nil }
-                events.append(
-                    TranscriptEvent(
-                        seq: seq, epoch: event.epoch, at: event.at.milliseconds, type: event.type, body: event.bytes))
+                guard let event = TranscriptEvent(event) else { return nil }
+                events.append(event)
             }
         }
         return Transcript(
@@ -26,7 +32,7 @@ extension Archivist {
                 createdAt: session.createdAt.milliseconds, endedAt: ending.at.milliseconds, reason: reason,
                 head: session.head),
             token: HandoverToken(major: claim.major, random: claim.random),
-            info: SessionRecord.bytes(of: session), events: events)
+            info: SessionRecord.bytes(of: session), events: events, isPartial: (log.follower?.first ?? 1) > 1)
     }
 
     /// Settles what an earlier process of this archive left prepared: Redis knows how each hand-over ended.
@@ -64,5 +70,13 @@ extension Archivist {
             default: return false
             }
         }
+    }
+}
+
+extension TranscriptEvent {
+    /// A durable event as the archive keeps it; nil for an ephemeral one.
+    init?(_ event: Event) {
+        guard let seq = event.seq else { return nil }
+        self.init(seq: seq, epoch: event.epoch, at: event.at.milliseconds, type: event.type, body: event.bytes)
     }
 }

@@ -14,6 +14,9 @@ final class Archivist {
     static let interval = 1_000
     /// The most sessions in one transaction.
     static let batch = 64
+    /// Batches under way at once: while one waits for Redis the other is written, and its transaction takes the
+    /// settlements of the first along.
+    static let workers = 2
     /// Ids that one look at a partition may take.
     static let perLook = 32
     /// The most events that one batch holds in memory, unless a single session has more.
@@ -21,18 +24,26 @@ final class Archivist {
 
     let shard: StoreShard
     let archive: Archive
-    private let registry: Registry
+    let registry: Registry
     private var queue: [EndedSession] = []
     private var claimed: Set<SessionID> = []
-    private var isWorking = false
-    private var isRunning = false
+    private var workers = 0
+    private(set) var isRunning = false
     private var isPolling = false
-    private var isPaused = false
+    /// Whether it takes no sessions because the archive refuses them.
+    var isPaused = false
+    /// How long it is left alone after the next refusal, in milliseconds.
+    var pause = Archivist.shortestPause
     /// Outcomes that Redis has given and the archive has not taken yet.
-    private var unsettled: [Settlement] = []
+    private(set) var unsettled: [Settlement] = []
+    /// Archivists that are away and were spoken of.
+    private var toldAway: Set<String> = []
+    /// Ended sessions that another archivist has followed, and until when they are left to it.
+    private var postponed: [SessionID: Int] = [:]
     private var crashPoint: CrashPoint?
+    private lazy var behind = WriteBehind(archivist: self, registry: self.registry)
     /// What keeps the archive from taking sessions; nil while it works.
-    private(set) var trouble: String?
+    var trouble: String?
     /// Sessions handed over since the start.
     private(set) var archived = 0
 
@@ -47,6 +58,7 @@ final class Archivist {
     func start() async {
         self.isRunning = true
         await self.settleLeftovers()
+        self.behind.start()
         self.shard.loop.spawn { [weak self] in
             while let self, self.isRunning {
                 await self.poll()
@@ -58,13 +70,19 @@ final class Archivist {
     /// Finishes the batch that is under way and what is claimed, as far as Redis answers.
     func stop() async {
         self.isRunning = false
-        while self.isWorking || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
+        await self.behind.stop()
+        while self.workers > 0 || self.isPolling { await self.shard.loop.sleep(milliseconds: 5) }
     }
 
     /// Takes a session that was claimed as it ended.
     func take(_ session: EndedSession) {
         guard self.claimed.insert(session.id).inserted else { return }
         self.crashPoint?.reached(.claimed)
+        if self.isPaused {
+            self.claimed.remove(session.id)
+            self.shard.loop.spawn { await self.release([session]) }
+            return
+        }
         self.queue.append(session)
         self.work()
     }
@@ -75,7 +93,9 @@ final class Archivist {
         guard !self.isPaused, self.queue.count < 4 * Self.batch, !self.isPolling else { return }
         self.isPolling = true
         defer { self.isPolling = false }
-        await self.shard.concurrently(self.registry.partitions) { await self.poll($0) }
+        await self.shard.concurrently(Set(self.registry.partitions).union(self.behind.partitions)) {
+            await self.poll($0)
+        }
     }
 
     private func poll(_ partition: Int) async {
@@ -94,13 +114,8 @@ final class Archivist {
         var taken = 0
         for (script, ids) in zip([shard.scripts.claim, shard.scripts.steal], answer) {
             for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
-            where !self.claimed.contains(id) {
+            where !self.claimed.contains(id) && self.postponed[id].map({ $0 <= EventLoop.now }) ?? true {
                 guard let session = await self.claim(id, by: script) else { continue }
-                if script == shard.scripts.steal {
-                    shard.log(
-                        .notice, "an archivist let its lease lapse; this one takes the session over",
-                        ["session.id": id.text, "archive.id": self.archive.id])
-                }
                 self.take(session)
                 taken += 1
             }
@@ -108,25 +123,46 @@ final class Archivist {
         return taken >= Self.perLook
     }
 
+    /// Claims an ended session; nil when it is another's.
     func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
         let keys = self.shard.keyspace.keys(of: id)
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         guard
             let answer = try? await self.shard.call(
-                script, keys: [keys.session, keys.clock, keys.arc],
+                script, keys: [keys.session, keys.clock, keys.arc, keys.log],
                 args: [
                     .string(id.text), .string(self.archive.id), .string(random),
-                    .integer(Int(self.shard.configuration.archiveLease)),
-                ]), answer.count == 3, let major = answer[1].int, let head = answer[2].int
+                    .integer(Int(self.shard.configuration.archiveLease)), .string(self.registry.words),
+                ]), answer.count >= 2
         else { return nil }
+        if let other = answer[1].string, answer[0].int != 1 {
+            // The script puts it off for two seconds: then its own archivist shall be the first to look.
+            if self.postponed.count > 10_000 { self.postponed = self.postponed.filter { $0.value > EventLoop.now } }
+            self.postponed[id] = EventLoop.now + 5_000
+            if answer[0].int == 3 { self.tellAway(id, other) }
+            return nil
+        }
+        guard answer.count >= 3, let major = answer[1].int, let head = answer[2].int else { return nil }
+        if answer.count > 3, answer[3].string != nil {
+            self.shard.log(
+                .notice, "an archivist let its lease lapse; this one takes the session over",
+                ["session.id": id.text, "archive.id": self.archive.id])
+        }
         return EndedSession(id: id, head: head, claim: (Int64(major), random))
+    }
+
+    private func tellAway(_ id: SessionID, _ other: String) {
+        guard self.registry.isGone(other), self.toldAway.insert(other).inserted else { return }
+        self.shard.log(
+            .warning, "ended sessions wait for an archivist that is away: only it has their beginnings",
+            ["session.id": id.text, "archive.id": other])
     }
 
     // MARK: Work
 
     private func work() {
-        guard !self.isWorking, !self.queue.isEmpty else { return }
-        self.isWorking = true
+        guard self.workers < Self.workers, !self.queue.isEmpty else { return }
+        self.workers += 1
         self.shard.loop.spawn { [weak self] in await self?.drain() }
     }
 
@@ -136,10 +172,11 @@ final class Archivist {
         while !self.queue.isEmpty {
             let batch = Array(self.queue.prefix(Self.batchSize(self.queue.lazy.map(\.head))))
             self.queue.removeFirst(batch.count)
+            if !self.queue.isEmpty { self.work() }
             await self.handOver(batch)
             for session in batch { self.claimed.remove(session.id) }
         }
-        self.isWorking = false
+        self.workers -= 1
     }
 
     /// How many sessions of these lengths, from the first on, go in one transaction: one at least.
@@ -159,19 +196,24 @@ final class Archivist {
             transcripts[place] = await self.transcript(of: batch[place])
             self.crashPoint?.reached(.read)
         }
-        let ready = transcripts.compactMap { $0 }
+        var ready = transcripts.compactMap { $0 }
         guard !ready.isEmpty else { return }
+        var purged: [SessionID] = []
         do {
-            let results = try await self.archive.prepare(ready)
+            let results = try await self.prepare(&ready, of: batch)
             var settlements: [Settlement] = []
             var acknowledged: [Transcript] = []
             for (transcript, result) in zip(ready, results) {
                 self.crashPoint?.reached(.prepared)
                 switch result {
                 case .prepared, .alreadyCommitted: acknowledged.append(transcript)
+                case .purged:
+                    purged.append(contentsOf: self.shard.keyspace.sessionID(transcript.header.id).map { [$0] } ?? [])
                 case .stale, .incomplete: break  // the archive has said why; the lease lapses
                 }
             }
+            // They were erased before they came here.
+            await self.shard.concurrently(purged) { _ = try? await self.shard.eraseEnded($0) }
             await self.shard.concurrently(acknowledged) { transcript in
                 if let settlement = await self.settlement(of: transcript.header.id, token: transcript.token) {
                     settlements.append(settlement)
@@ -179,8 +221,36 @@ final class Archivist {
             }
             await self.settle(settlements)
         } catch {
+            if batch.count > 1, error.code == .other || error.code == .corrupt {
+                // One of them may spoil it for all.
+                for session in batch { await self.handOver([session]) }
+                return
+            }
+            await self.release(batch)
             self.failed(error, sessions: ready.count)
         }
+    }
+
+    /// Puts transcripts on disk. One that is only the rest of what was written behind its session, and does not fit to
+    /// that, is read again, whole.
+    private func prepare(
+        _ transcripts: inout [Transcript], of batch: [EndedSession]
+    ) async throws(ArchiveError) -> [PrepareResult] {
+        var results = try await self.archive.prepare(transcripts)
+        for (place, result) in results.enumerated() {
+            guard case .incomplete = result,
+                let ended = batch.first(where: { $0.id.text == transcripts[place].header.id }),
+                let whole = await self.transcript(of: ended, whole: true), whole != transcripts[place]
+            else { continue }
+            transcripts[place] = whole
+            results[place] = try await self.archive.prepare([whole]).first ?? result
+        }
+        return results
+    }
+
+    /// Notes that so many sessions came to a step; see ``CrashPoint``.
+    func reached(_ step: CrashPoint.Step, _ count: Int) {
+        for _ in 0..<count { self.crashPoint?.reached(step) }
     }
 
     /// Writes down how hand-overs ended. What the archive refuses now is tried again until it takes it: Redis has
@@ -192,7 +262,7 @@ final class Archivist {
             let settled = try await self.archive.settle(due)
             for _ in settled { self.crashPoint?.reached(.settled) }
             self.archived += settled.count { $0 == .committed }
-            self.recovered()
+            if !due.isEmpty { self.recovered() }
         } catch {
             self.unsettled = due + self.unsettled
             self.failed(error, sessions: due.count)
@@ -229,31 +299,10 @@ final class Archivist {
         return answer?.first?.int.map { $0 > 0 }
     }
 
-    // MARK: Trouble
-
-    private func failed(_ error: ArchiveError, sessions: Int) {
-        let reason = "\(error)"
-        if self.trouble == nil {
-            self.shard.log(
-                .error, "the archive refuses sessions; they stay in Redis and are tried again when their leases lapse",
-                ["archive.path": self.archive.path, "sessions": String(sessions), "error": reason])
-        }
-        self.trouble = reason
-        self.queue.removeAll()
-        self.claimed.removeAll()
-        // The leases lapse; then the sessions are claimed again, here or by an archivist that has room.
-        self.isPaused = true
-        self.shard.loop.spawn { [weak self] in
-            guard let self else { return }
-            await self.shard.loop.sleep(milliseconds: Self.interval)
-            self.isPaused = false
-            if self.isRunning, !self.unsettled.isEmpty { await self.settle([]) }
-        }
-    }
-
-    private func recovered() {
-        guard self.trouble != nil else { return }
-        self.trouble = nil
-        self.shard.log(.notice, "the archive takes sessions again", ["archive.path": self.archive.path])
+    /// What is claimed and not begun with.
+    func takeQueue() -> [EndedSession] {
+        defer { self.queue.removeAll() }
+        for session in self.queue { self.claimed.remove(session.id) }
+        return self.queue
     }
 }

@@ -18,6 +18,12 @@ public struct CrashPoint: Sendable {
         case acknowledged
         /// The transcript is served.
         case settled
+        /// What a live session has that the archive has not is in memory.
+        case behindRead
+        /// It is in the file.
+        case behindWritten
+        /// Redis knows that, and has trimmed the log.
+        case behindTold
     }
 
     private let step: Step

@@ -15,9 +15,8 @@ enum SessionRecord {
     /// The session as it was when it ended.
     static func session(
         id: SessionID, agent: String, user: String, key: String?, createdAt: Int64, endedAt: Int64, reason: EndReason,
-        head: Int, info: [UInt8]
+        head: Int, record: JSON
     ) -> Session {
-        let record = (try? JSON.parse(info)) ?? .null
         func number(_ name: String) -> Int64 { record[name]?.int.map(Int64.init) ?? 0 }
         return Session(
             id: id, agentID: agent, userID: user, createdAt: Instant(milliseconds: createdAt),

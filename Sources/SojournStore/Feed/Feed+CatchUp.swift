@@ -50,6 +50,10 @@ extension Feed {
         }
         subscription.epoch = stretch.epoch
         if stretch.oldest > subscription.position + 1 {
+            if subscription.isDemoted, reader.endsWhenOutrun {
+                self.finish(subscription, .outrun)
+                return true
+            }
             let missing = (subscription.position + 1)...(stretch.oldest - 1)
             subscription.position = stretch.oldest - 1
             reader.gap(missing, resumeAt: Cursor(epoch: stretch.epoch, seq: subscription.position))
@@ -92,7 +96,7 @@ extension Feed {
         }
         subscription.delta = max(subscription.delta, stretch.lastDelta)
         subscription.triedDelta = nil
-        subscription.isJoined = true
+        subscription.join()
         self.sayCaughtUp(subscription, stretch.epoch)
         return true
     }
@@ -109,8 +113,7 @@ extension Feed {
         if let seq = live.event.seq {
             guard seq > subscription.position else { return }
             guard reader.isReady else {
-                // It is fed from the log when it is ready again.
-                subscription.isJoined = false
+                subscription.demote()
                 return
             }
             if subscription.epoch != live.event.epoch { subscription.delta = 0 }
@@ -122,12 +125,12 @@ extension Feed {
             }
             guard delta > subscription.delta else { return }
             guard reader.isReady else {
-                subscription.isJoined = false
+                subscription.demote()
                 return
             }
             subscription.delta = delta
         } else if !reader.isReady {
-            return
+            return subscription.demote()
         }
         reader.take(live)
     }

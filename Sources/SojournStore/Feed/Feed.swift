@@ -14,8 +14,8 @@ package final class Feed {
     let log: Log
     var topics: [SessionID: Topic] = [:]
     private var names: [String: SessionID] = [:]
-    /// Doorbells by their channels; one also rings when it may have been missed.
-    var bells: [String: () -> Void] = [:]
+    /// Doorbells by their channels, with what was published; one also rings, with nothing, when it may have been missed.
+    var bells: [String: ([UInt8]) -> Void] = [:]
     /// Reads a log from a seq on, and the deltas after a number once the head is reached.
     var reader: (SessionID, _ from: Int, _ deltasAfter: Int) async -> Result<LogStretch, StoreError> = { id, _, _ in
         .failure(.sessionNotFound(id.text))
@@ -100,7 +100,7 @@ package final class Feed {
     // MARK: What the channel brings
 
     private func arrived(_ channel: String, _ bytes: [UInt8]) {
-        if let bell = self.bells[channel] { return bell() }
+        if let bell = self.bells[channel] { return bell(bytes) }
         guard let id = self.names[channel], let topic = self.topics[id] else { return }
         guard let event = Event(bytes: bytes) else {
             self.log(
@@ -131,8 +131,10 @@ package final class Feed {
     /// These channels were deaf for a while.
     private func restored(_ channels: [String]) {
         for channel in channels {
-            self.bells[channel]?()
-            if let topic = self.names[channel].flatMap({ self.topics[$0] }) { self.settle(topic) }
+            self.bells[channel]?([])
+            guard let topic = self.names[channel].flatMap({ self.topics[$0] }) else { continue }
+            self.settle(topic)
+            for subscription in topic.subscriptions.values { subscription.reader?.ephemeralsLost() }
         }
     }
 
@@ -146,7 +148,9 @@ package final class Feed {
             Cursor(epoch: $0.epoch, seq: $0.seq, delta: topic.isWriting ? topic.lastDelta : nil)
         }
         let live = LiveEvent(event, cursor: isPlace ? cursor : nil)
-        for subscription in topic.subscriptions.values where subscription.isJoined {
+        let isPresence = event.type == EventType.presence
+        for subscription in topic.subscriptions.values
+        where subscription.isJoined && (!isPresence || subscription.reader?.wantsPresence == true) {
             self.give(live, to: subscription, topic)
         }
         if EventType.closing.contains(event.type) {

@@ -23,6 +23,14 @@ struct Keyspace: Sendable {
     var nodes: String { self.namespace + ":nodes" }
     /// The live archivists.
     var archivists: String { self.namespace + ":archivists" }
+    /// The archivists that take sessions now; one in trouble still answers questions.
+    var archiving: String { self.namespace + ":archiving" }
+    /// What every archive must erase, in the slot of the first partition.
+    var purges: String { self.prefixes[0] + "purges" }
+    /// How far an erasure has come.
+    func report(_ number: Int64) -> String { self.prefixes[0] + "pr:" + String(number) }
+    /// All archives there are, whether their archivists live or not: how far each has come with the purges.
+    var archives: String { self.namespace + ":archives" }
 
     /// The registered agents.
     var agents: String { self.namespace + ":agents" }
@@ -35,6 +43,8 @@ struct Keyspace: Sendable {
 
     func due(_ partition: Int) -> String { self.prefixes[partition] + "due" }
     func arc(_ partition: Int) -> String { self.prefixes[partition] + "arc" }
+    /// The sessions of a partition with events that are not archived yet.
+    func behind(_ partition: Int) -> String { self.prefixes[partition] + "wb" }
     func clock(_ partition: Int) -> String { self.prefixes[partition] + "clk" }
     func all(_ partition: Int) -> String { self.prefixes[partition] + "all" }
     func agent(_ partition: Int, _ agent: String) -> String { self.prefixes[partition] + "a:" + agent }
@@ -53,6 +63,16 @@ struct Keyspace: Sendable {
     func bell(_ agent: UUIDBits) -> String { self.ready(agent) }
     /// The answer kept under the idempotency key of a create.
     func idempotency(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "i:" + hash }
+    /// The questions to an archivist, and the channel that rings for them.
+    func questions(_ archivist: String) -> String { self.prefixes[self.partition(of: archivist)] + "aq:" + archivist }
+    /// The channel that rings for the answers to one who asks.
+    func answers(_ asker: String) -> String { self.prefixes[self.partition(of: asker)] + "aa:" + asker }
+    /// The answer to one question.
+    func answer(_ asker: String, _ number: Int) -> String { self.answers(asker) + ":" + String(number) }
+    /// Of 16 hexadecimal digits, which are random.
+    private func partition(of name: String) -> Int {
+        Int((UInt64(name, radix: 16) ?? 0) % UInt64(self.partitions))
+    }
     private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
     /// The bucket of a rate limit.
     func rate(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "rl:" + hash }
@@ -77,11 +97,15 @@ struct SessionKeys {
     var workers: String { self.prefix + "wk" }
     /// The answer kept under an idempotency key; without one any key of the slot.
     func idempotency(_ hash: String?) -> String { hash.map { self.prefix + "i:" + self.id + ":" + $0 } ?? self.session }
+    /// Who is attached to it.
+    var presence: String { self.prefix + "p:" + self.id }
     var deltas: String { self.prefix + "d:" + self.id }
     var tombstone: String { self.prefix + "t:" + self.id }
     var channel: String { self.prefix + "ch:" + self.id }
     var clock: String { self.prefix + "clk" }
     var due: String { self.prefix + "due" }
     var arc: String { self.prefix + "arc" }
+    /// Sessions with events that are not archived yet.
+    var behind: String { self.prefix + "wb" }
     var all: String { self.prefix + "all" }
 }

@@ -4,7 +4,7 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// Two keys, then four a session.
+    /// Three keys, then four a session.
     let touch: Script
     let patch: Script
     let append: Script
@@ -17,6 +17,8 @@ struct Scripts: Sendable {
     let claim: Script
     let steal: Script
     let ack: Script
+    let follow: Script
+    let trim: Script
     let list: Script
     let stats: Script
     let register: Script
@@ -33,51 +35,77 @@ struct Scripts: Sendable {
     let ring: Script
     let agents: Script
     let limit: Script
+    let ask: Script
+    let reply: Script
+    let alive: Script
+    let purge: Script
+    let erase: Script
+    let release: Script
+    let disown: Script
+    let note: Script
+    /// One key, then three a session.
+    let presence: Script
+    let present: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
         func script(_ name: String, _ keyCount: Int) -> Script {
             Script(name: name, source: ScriptSource.expanded(name, testClock: testClock), keyCount: keyCount)
         }
-        self.create = script("create", 12)
+        self.create = script("create", 13)
         self.read = script("read", 4)
-        self.touch = script("touch", 6)
-        self.patch = script("patch", 6)
-        self.append = script("append", 6)
+        self.touch = script("touch", 7)
+        self.patch = script("patch", 7)
+        self.append = script("append", 7)
         self.delta = script("delta", 5)
         self.page = script("page", 5)
-        self.end = script("end", 15)
+        self.end = script("end", 16)
         self.tick = script("tick", 2)
-        self.fire = script("fire", 8)
+        self.fire = script("fire", 9)
         self.waiting = script("waiting", 1)
-        self.claim = script("claim", 3)
-        self.steal = script("steal", 3)
+        self.claim = script("claim", 4)
+        self.steal = script("steal", 4)
         self.ack = script("ack", 6)
+        self.follow = script("follow", 5)
+        self.trim = script("trim", 3)
         self.list = script("list", 1)
         self.stats = script("stats", 4)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
-        self.say = script("say", 10)
-        self.lease = script("lease", 8)
-        self.extend = script("extend", 8)
-        self.report = script("report", 8)
-        self.finish = script("finish", 9)
-        self.cancel = script("cancel", 8)
+        self.say = script("say", 11)
+        self.lease = script("lease", 9)
+        self.extend = script("extend", 9)
+        self.report = script("report", 9)
+        self.finish = script("finish", 10)
+        self.cancel = script("cancel", 9)
         self.turns = script("turns", 4)
-        self.adopt = script("adopt", 7)
+        self.adopt = script("adopt", 8)
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
         self.limit = script("limit", 1)
+        self.ask = script("ask", 1)
+        self.reply = script("reply", 2)
+        self.alive = script("alive", 1)
+        self.purge = script("purge", 2)
+        self.erase = script("erase", 8)
+        self.release = script("release", 2)
+        self.disown = script("disown", 5)
+        self.note = script("note", 1)
+        self.presence = script("presence", 4)
+        self.present = script("present", 2)
     }
 
     var all: [Script] {
         [
             self.create, self.read, self.touch, self.patch, self.append, self.delta, self.page, self.end, self.tick,
             self.fire,
-            self.waiting, self.claim, self.steal, self.ack, self.list, self.stats, self.register, self.meta,
+            self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
+            self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents, self.limit,
+            self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,
+            self.purge, self.erase, self.release, self.disown, self.note,
+            self.presence, self.present,
         ]
     }
 }

@@ -10,6 +10,7 @@ import SojournRedis
 ///     tc last turn  ts where timeout, auto-renewal, max duration and warning come from
 ///     q head  e epoch  g first 16 digits of the replication id  k0..k7 the last branches
 ///     dn number of the newest delta  dm message being written  di its deltas  dp its pieces
+///     wo archivist that follows it and its token, "id.token"  wa last event that one has on disk  wf first one it has
 ///     s reason of the end  f when it ended  co, ct, cr archivist and its token
 ///
 /// Unknown fields are ignored: a newer minor version may have written them.
@@ -68,6 +69,7 @@ struct SessionFields {
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
             metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string,
             ifBusy: stored?["ifBusy"]?.string.flatMap(IfBusy.init(rawValue:)),
+            aliveWhileWatched: stored?["aliveWhileWatched"]?.bool,
             timeoutSources: self.text("ts").flatMap { TimeoutSources(letters: $0) }, asOf: asOf)
     }
 }
@@ -81,6 +83,12 @@ struct Tombstone {
     let archivist: String?
     /// The token with which that archive took it, `major.random`.
     let token: String?
+    /// The first event that archive has: 1, unless what was before was lost with another archive.
+    let first: Int
+    /// Whether its transcript was erased on purpose.
+    let isPurged: Bool
+    /// The archivist with which its transcript was lost.
+    let lost: String?
 
     init?(_ fields: SessionFields) {
         guard let reason = fields.text("reason").flatMap(EndReason.init(rawValue:)), let at = fields.instant("at")
@@ -92,5 +100,8 @@ struct Tombstone {
         self.head = Int(fields.number("head") ?? 0)
         self.archivist = fields.text("archivist")
         self.token = fields.text("token")
+        self.first = Int(fields.number("first") ?? 1)
+        self.lost = fields.text("lost")
+        self.isPurged = fields.text("purged") != nil
     }
 }

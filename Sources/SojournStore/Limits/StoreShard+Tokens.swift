@@ -31,7 +31,7 @@ extension StoreShard {
         case .due(let session), .closed(let session): return session.userID
         case .nothing: throw .sessionNotFound(id.text)
         case .tombstone:
-            guard let session = try? await self.anySession(id).session else { throw .sessionNotFound(id.text) }
+            guard let session = try? await self.anySession(id) else { throw .sessionNotFound(id.text) }
             return session.userID
         }
     }

@@ -2,36 +2,18 @@ import SojournArchive
 package import SojournCore
 
 extension StoreShard {
-    /// An ended session as the archive of this node has it, or as it waits in Redis for an archivist; a live one
-    /// as it is.
+    /// A session wherever it is: live, waiting in Redis for an archivist, in this node's archive, or in another one.
     ///
-    /// - Returns: the session, and whether it comes from the archive.
-    /// - Throws: `ARCHIVE_UNAVAILABLE` when another archivist has it.
-    package func anySession(_ id: SessionID) async throws(StoreError) -> (session: Session, isArchived: Bool) {
-        if let session = try await self.archivedSession(id) { return (session, true) }
-        switch try await self.read(id) {
-        case .live(let session), .due(let session), .closed(let session): return (session, false)
-        case .nothing: throw .sessionNotFound(id.text)
-        case .tombstone(let tombstone):
-            // It may have been handed over while we looked.
-            if let session = try await self.archivedSession(id) { return (session, true) }
-            guard let archivist = tombstone.archivist else { throw .sessionNotFound(id.text) }
-            throw StoreError(
-                .archiveUnavailable, "The archive that holds session '\(id)' is not on this node",
-                details: ["sessionId": .string(id.text), "archivist": .string(archivist)], retryAfter: 5)
-        }
-    }
+    /// Its tombstone names the archivist; after that has lapsed all archivists are asked.
+    /// - Throws: `SESSION_NOT_FOUND`; `ARCHIVE_UNAVAILABLE`, naming who is away, when nobody else can know.
+    package func anySession(_ id: SessionID) async throws(StoreError) -> Session { try await self.find(id).session }
 
     /// Pages the messages of a session, ended or not.
     package func anyMessages(
         of id: SessionID, limit: Int, before: PageBound?, after: PageBound?
     ) async throws(StoreError) -> MessagePage {
-        let (session, isArchived) = try await self.anySession(id)
-        let pager = MessagePager(limit: limit, before: before, after: after)
-        let page =
-            isArchived
-            ? try await pager.page(of: ArchivedLog(shard: self, session: session))
-            : try await pager.page(of: KeptLog(shard: self, id: id))
+        let (session, log) = try await self.find(id)
+        let page = try await MessagePager(limit: limit, before: before, after: after).page(of: log)
         return MessagePage(messages: page.messages, hasMore: page.hasMore, session: session)
     }
 
@@ -39,11 +21,7 @@ extension StoreShard {
     package func anyEvents(
         of id: SessionID, after: Int?, before: Int?, limit: Int, types: Set<String>?
     ) async throws(StoreError) -> EventPage {
-        let (session, isArchived) = try await self.anySession(id)
-        let pager = EventPager(after: after, before: before, limit: limit, types: types)
-        return isArchived
-            ? try await pager.page(of: ArchivedLog(shard: self, session: session))
-            : try await pager.page(of: KeptLog(shard: self, id: id))
+        try await EventPager(after: after, before: before, limit: limit, types: types).page(of: self.find(id).log)
     }
 
     /// The head of an ended session's log, as its tombstone has it; nil when there is none.
@@ -55,25 +33,70 @@ extension StoreShard {
         }
     }
 
-    private func archivedSession(_ id: SessionID) async throws(StoreError) -> Session? {
-        guard let archive else { return nil }
-        do {
-            guard let found = try await archive.session(id.text) else { return nil }
-            let header = found.header
-            return SessionRecord.session(
-                id: id, agent: header.agent, user: header.user, key: header.key, createdAt: header.createdAt,
-                endedAt: header.endedAt, reason: EndReason(rawValue: header.reason.rawValue) ?? .ended,
-                head: header.head, info: found.info)
-        } catch {
-            throw self.unavailable(error, of: id)
+    // MARK: Finding it
+
+    private func find(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
+        // Should the own archive be in trouble, Redis may still have it; else the same question comes again below.
+        if let own = self.desk, let found = try? await self.archived(id, by: own.archive.id) { return found }
+        switch try await self.read(id) {
+        case .live(let session), .due(let session), .closed(let session):
+            return (session, KeptLog(shard: self, id: id))
+        case .tombstone(let tombstone):
+            if tombstone.isPurged { throw .sessionNotFound(id.text) }
+            guard let archivist = tombstone.archivist else {
+                return try await self.search(id, lost: tombstone.lost)
+            }
+            do throws(StoreError) {
+                if let found = try await self.archived(id, by: archivist) { return found }
+            } catch {
+                guard error.code == .archiveUnavailable else { throw error }
+                throw Self.unreachable(id, archivist: archivist)
+            }
+            // Redis says that it is there; if it is not, it may have been moved to another archive.
+            return try await self.search(id)
+        case .nothing: return try await self.search(id)
         }
     }
 
-    func unavailable(_ error: ArchiveError, of id: SessionID) -> StoreError {
-        self.log(
-            .error, "the archive could not be read; the request fails",
-            ["session.id": id.text, "archive.path": self.archive?.path ?? "", "error": "\(error)"])
-        return StoreError(.archiveUnavailable, "The archive cannot be read", retryAfter: 5)
+    /// Asks everybody.
+    ///
+    /// - Parameter lost: the archivist with which it was lost, unless that is there again.
+    private func search(
+        _ id: SessionID, lost: String? = nil
+    ) async throws(StoreError) -> (session: Session, log: any LogSource) {
+        guard self.archiving else { throw .sessionNotFound(id.text) }
+        var away = Set(try await self.knownArchives())
+        for (archivist, answer) in try await self.archives.askAll("session", ["id": .string(id.text)]) {
+            guard case .success(let body) = answer else {
+                away.insert(archivist)
+                continue
+            }
+            away.remove(archivist)
+            if let session = ArchivedRecord.session(body, id: id) {
+                return (session, ArchivedLog(shard: self, archivist: archivist, session: session))
+            }
+        }
+        if let lost {
+            throw StoreError(
+                .sessionNotFound, "The transcript of session '\(id)' was lost with the archivist '\(lost)'",
+                details: ["sessionId": .string(id.text), "lostWith": .string(lost)])
+        }
+        guard let silent = away.min() else { throw .sessionNotFound(id.text) }
+        throw Self.unreachable(id, archivist: silent)
+    }
+
+    private func archived(
+        _ id: SessionID, by archivist: String
+    ) async throws(StoreError) -> (session: Session, log: any LogSource)? {
+        let body = try await self.archives.ask(archivist, "session", ["id": .string(id.text)])
+        guard let session = ArchivedRecord.session(body, id: id) else { return nil }
+        return (session, ArchivedLog(shard: self, archivist: archivist, session: session))
+    }
+
+    private static func unreachable(_ id: SessionID, archivist: String) -> StoreError {
+        StoreError(
+            .archiveUnavailable, "The archivist '\(archivist)', which may hold session '\(id)', is away",
+            details: ["sessionId": .string(id.text), "archivist": .string(archivist)], retryAfter: 5)
     }
 }
 
@@ -91,22 +114,20 @@ struct KeptLog: LogSource {
     }
 }
 
-/// The log of a session in the archive of this node.
+/// The log of a session in an archive, of this node or another.
 struct ArchivedLog: LogSource {
     let shard: StoreShard
+    let archivist: String
     let session: Session
 
     func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
-        guard let archive = self.shard.archive else { throw .sessionNotFound(self.session.id.text) }
-        do {
-            let page = try await archive.events(
-                self.session.id.text, after: from - 1, before: to == .max ? nil : to + 1,
-                limit: min(limit, StoreShard.stretch), newestFirst: newestFirst)
-            return LogPage(
-                events: page.events.compactMap { Event(bytes: $0.body) }, oldest: 1, head: self.session.head,
-                epoch: self.session.epoch)
-        } catch {
-            throw self.shard.unavailable(error, of: self.session.id)
-        }
+        let answer = try await self.shard.archives.ask(
+            self.archivist, "events",
+            [
+                "id": .string(self.session.id.text), "from": JSON(from), "to": JSON(to),
+                "limit": JSON(limit), "newestFirst": .bool(newestFirst),
+            ])
+        let events = (answer.array ?? []).compactMap { $0.string.flatMap { Event(bytes: Array($0.utf8)) } }
+        return LogPage(events: events, oldest: 1, head: self.session.head, epoch: self.session.epoch)
     }
 }

@@ -24,6 +24,7 @@ extension StoreShard {
                     self.keyspace.agent(partition, request.agentID), self.keyspace.user(partition, request.userID),
                     keyName ?? keys.session, holder.isEmpty ? keys.session : keys.prefix + "s:" + holder, keys.channel,
                     request.idempotency.map { self.keyspace.idempotency(partition, $0.hash) } ?? keys.session,
+                    keys.behind,
                 ],
                 args: [
                     .string(id.text), .bytes(self.identity(of: request)), self.replid, .bytes(hash ?? []),
@@ -43,7 +44,8 @@ extension StoreShard {
                         id: id, agentID: request.agentID, userID: request.userID, createdAt: now, base: now,
                         policy: policy, lastActivity: now, head: 1, epoch: epoch, metadata: request.metadata,
                         conversationKey: request.conversationKey, ifBusy: request.ifBusy,
-                        timeoutSources: request.timeoutSources, asOf: now), isNew: true)
+                        aliveWhileWatched: request.aliveWhileWatched, timeoutSources: request.timeoutSources, asOf: now),
+                    isNew: true)
             case 2:
                 guard let held = self.keyspace.sessionID(seen) else { throw self.malformed("create") }
                 do {
@@ -102,7 +104,8 @@ extension StoreShard {
                 id: id, agentID: request.agentID, userID: request.userID, createdAt: then, base: then, policy: policy,
                 lastActivity: then, head: 1, epoch: epoch, metadata: request.metadata,
                 conversationKey: request.conversationKey, ifBusy: request.ifBusy,
-                timeoutSources: request.timeoutSources, asOf: then), isNew: true)
+                aliveWhileWatched: request.aliveWhileWatched, timeoutSources: request.timeoutSources, asOf: then),
+            isNew: true)
     }
 
     private func identity(of request: SessionRequest) -> [UInt8] {
@@ -117,6 +120,7 @@ extension StoreShard {
         if !request.metadata.members.isEmpty { blob["metadata"] = .object(request.metadata) }
         if let key = request.conversationKey { blob["key"] = .string(key) }
         if let ifBusy = request.ifBusy { blob["ifBusy"] = .string(ifBusy.rawValue) }
+        if let alive = request.aliveWhileWatched { blob["aliveWhileWatched"] = .bool(alive) }
         return blob.members.isEmpty ? [] : JSON.object(blob).bytes
     }
 

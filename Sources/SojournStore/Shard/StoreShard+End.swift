@@ -19,9 +19,12 @@ extension StoreShard {
 
     /// Ends a session's life in one step, if it is live; an expiry only when its deadline has passed.
     ///
+    /// - Parameter discarding: whether no archive gets it.
     /// - Returns: nil when there was nothing to end for this reason.
     @discardableResult
-    func end(_ id: SessionID, reason: EndReason, claiming: Bool = false) async throws(StoreError) -> EndedSession? {
+    func end(
+        _ id: SessionID, reason: EndReason, claiming: Bool = false, discarding: Bool = false
+    ) async throws(StoreError) -> EndedSession? {
         // The identity is immutable; what was read before names the keys, the script re-checks the rest.
         let keys = self.keyspace.keys(of: id)
         let read = try await self.call(
@@ -30,12 +33,14 @@ extension StoreShard {
         guard state == 1 || state == 2 else { return nil }
         let fields = SessionFields(flat: flat)
         return try await self.end(
-            id, reason: reason, identity: fields.bytes("a"), keyHash: fields.bytes("k"), claiming: claiming)
+            id, reason: reason, identity: fields.bytes("a"), keyHash: fields.bytes("k"), claiming: claiming,
+            discarding: discarding)
     }
 
     /// Ends a session whose identity is known already.
     func end(
-        _ id: SessionID, reason: EndReason, identity: [UInt8]?, keyHash: [UInt8]?, claiming: Bool
+        _ id: SessionID, reason: EndReason, identity: [UInt8]?, keyHash: [UInt8]?, claiming: Bool,
+        discarding: Bool = false
     ) async throws(StoreError) -> EndedSession? {
         guard let (agent, user) = SessionFields.identity(identity) else { throw self.malformed("read") }
         let keys = self.keyspace.keys(of: id)
@@ -48,10 +53,11 @@ extension StoreShard {
                 self.keyspace.agent(id.partition, agent), self.keyspace.user(id.partition, user),
                 keyHash.map { self.keyspace.conversation(id.partition, agent: agent, hash: Hex.encode($0)) }
                     ?? keys.session,
-                keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue,
+                keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue, keys.behind,
             ],
             args: [
-                .string(id.text), .string(reason.rawValue), self.replid, .string(self.archiving ? "archive" : "none"),
+                .string(id.text), .string(reason.rawValue), self.replid,
+                .string(self.archiving && !discarding ? "archive" : "none"),
                 .integer(Int(self.configuration.tombstoneLife)), .string(owner ?? ""), .string(random),
                 .integer(Int(self.configuration.archiveLease)),
             ])

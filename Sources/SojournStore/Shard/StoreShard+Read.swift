@@ -55,17 +55,19 @@ extension StoreShard {
 
     /// Why a session is not live: the same words on every node until the tombstone lapses.
     func gone(_ id: SessionID, _ reading: Reading) -> StoreError {
+        var archiveURL: String? { self.archiving ? StoreError.archiveURL(id.text) : nil }
         func ended(_ reason: EndReason, _ at: Instant) -> StoreError {
             switch reason {
-            case .expired: .sessionExpired(id.text, at: at)
-            case .ended: .sessionNotFound(id.text)
-            case .archived: .sessionArchived(id.text)
+            case .expired: .sessionExpired(id.text, at: at, archiveURL: archiveURL)
+            case .ended: .sessionNotFound(id.text, archiveURL: archiveURL)
+            case .archived: .sessionArchived(id.text, archiveURL: archiveURL)
             }
         }
         switch reading {
         case .live, .nothing: return .sessionNotFound(id.text)
-        case .due(let session): return .sessionExpired(id.text, at: session.expiresAt)
+        case .due(let session): return ended(.expired, session.expiresAt)
         case .closed(let session): return ended(session.ending?.reason ?? .ended, session.ending?.at ?? session.asOf)
+        case .tombstone(let tombstone) where tombstone.isPurged: return .sessionNotFound(id.text)
         case .tombstone(let tombstone): return ended(tombstone.reason, tombstone.at)
         }
     }

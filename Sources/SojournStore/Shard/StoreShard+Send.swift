@@ -17,7 +17,8 @@ extension StoreShard {
         let body = Event.body(type: draft.author.eventType, sessionID: id, data: JSON.object(data).bytes)
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
-            self.scripts.append, keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas],
+            self.scripts.append,
+            keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas, keys.behind],
             args: [.string(id.text), self.replid, .integer(1), .bytes(body)], order: id.text)
         guard answer.first?.int == 1 else { throw try await self.gone(id) }
         guard answer.count == 8, let epoch = answer[2].string, let seq = answer[3].int, let deadline = answer[4].int,

@@ -22,7 +22,8 @@ extension StoreShard {
     private func touch(_ id: SessionID, cause: String) async throws(StoreError) -> (session: Session, extended: Bool) {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
-            self.scripts.touch, keys: [keys.clock, keys.due, keys.session, keys.log, keys.channel, keys.blob],
+            self.scripts.touch,
+            keys: [keys.clock, keys.due, keys.behind, keys.session, keys.log, keys.channel, keys.blob],
             args: [.string(cause), self.replid, .integer(1), .string(id.text)], timed: true)
         guard let one = answer.dropFirst().first?.array, let state = one.first?.int else {
             throw self.malformed("touch")
@@ -65,7 +66,7 @@ extension StoreShard {
 
     private func heartbeat(group: [(place: Int, id: SessionID)]) async -> [(Int, HeartbeatOutcome)] {
         let partition = group[0].id.partition
-        var keys = [self.keyspace.clock(partition), self.keyspace.due(partition)]
+        var keys = [self.keyspace.clock(partition), self.keyspace.due(partition), self.keyspace.behind(partition)]
         for (_, id) in group {
             let one = self.keyspace.keys(of: id)
             keys += [one.session, one.log, one.channel, one.blob]
@@ -109,7 +110,8 @@ extension StoreShard {
         let keys = self.keyspace.keys(of: id)
         func text(_ value: Int64?) -> RedisArgument { .string(value.map { String($0) } ?? "") }
         let answer = try await self.call(
-            self.scripts.patch, keys: [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel],
+            self.scripts.patch,
+            keys: [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel, keys.behind],
             args: [
                 .string(id.text), self.replid, text(patch.timeout),
                 .string(patch.autoRenew.map { $0 ? "1" : "0" } ?? ""),

@@ -22,6 +22,10 @@ package final class StoreShard {
     package private(set) lazy var agents = AgentBook(shard: self)
     /// The rate limits as this loop sees them.
     package private(set) lazy var rates = RateBook(shard: self)
+    /// Questions to archivists.
+    package private(set) lazy var archives = ArchiveLine(shard: self)
+    /// Who answers questions to this node's archive.
+    package private(set) lazy var desk = self.archive.map { ArchiveDesk(shard: self, archive: $0) }
     /// Where this process is to kill itself; for tests only.
     var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
@@ -29,11 +33,15 @@ package final class StoreShard {
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
+    /// Runs something with the node's book of attached connections; set by the store.
+    var withPresenceBook: (@escaping @Sendable (PresenceBook) -> Void) -> Void = { _ in }
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
     var archiving = true
 
     /// A shard; it connects when it is started.
-    package init(loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log) {
+    package init(
+        loop: EventLoop, configuration: StoreConfiguration, archive: Archive?, log: Log
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.archive = archive
@@ -93,6 +101,8 @@ package final class StoreShard {
             timed: true)
         try await self.agents.start()
         self.feed.start()
+        self.archives.own = self.desk
+        self.answerSearches()
     }
 
     /// Makes the first call; a Redis that cannot be used is told with the reason.
@@ -115,6 +125,7 @@ package final class StoreShard {
 
     /// Closes the connections; what is in flight fails.
     package func close() {
+        self.withPresenceBook = { _ in }
         self.agents.close()
         self.feed.close()
         self.redis.close()

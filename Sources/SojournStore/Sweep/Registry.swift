@@ -17,6 +17,10 @@ final class Registry {
     /// The partitions of this node, among the live ones.
     private(set) var partitions: [Int]
     private var isRunning = false
+    private var isPaused = false
+    private var lastRenewal = EventLoop.now
+    /// How often the others may have thought that this member was gone.
+    private(set) var absences = 0
 
     init(shard: StoreShard, key: String, name: String) {
         self.shard = shard
@@ -36,11 +40,28 @@ final class Registry {
         }
     }
 
+    /// Leaves for a while: its share of the work goes to the others at once.
+    func pause() async {
+        self.isPaused = true
+        self.absences += 1
+        await self.leave()
+    }
+
+    /// Comes back.
+    func resume() async {
+        self.isPaused = false
+        await self.renew()
+    }
+
     private func renew() async {
+        guard !self.isPaused else { return }
         guard
             let answer = try? await self.shard.call(
                 self.shard.scripts.register, keys: [self.key], args: [.string(self.name), .integer(Self.silence)])
         else { return }
+        let now = EventLoop.now
+        if now - self.lastRenewal > Self.silence - Self.interval { self.absences += 1 }
+        self.lastRenewal = now
         let live = answer.compactMap(\.string).sorted()
         guard live != self.live else { return }
         self.live = live
@@ -53,9 +74,23 @@ final class Registry {
             ])
     }
 
+    /// The live members as the scripts take them: a space before and behind each; empty while they are not known.
+    var words: String {
+        self.live.contains(self.name) ? " " + self.live.joined(separator: " ") + " " : ""
+    }
+
+    /// Whether a member that was there is not any more; false as long as that is not certain.
+    func isGone(_ member: String) -> Bool {
+        self.isRunning && self.live.contains(self.name) && !self.live.contains(member)
+    }
+
     /// Leaves, so that the others take over at once.
     func stop() async {
         self.isRunning = false
+        await self.leave()
+    }
+
+    private func leave() async {
         _ = try? await self.shard.redis.send(["ZREM", .string(self.key), .string(self.name)], kind: .write)
     }
 }

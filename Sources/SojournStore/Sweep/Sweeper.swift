@@ -127,7 +127,8 @@ final class Sweeper {
             let answer = try await shard.call(
                 shard.scripts.fire,
                 keys: [
-                    keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.deltas,
+                    keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
+                    keys.deltas,
                 ],
                 args: [.string(id.text), shard.replid, .integer(shard.configuration.turnAttempts)])
             if answer.first?.int == 1 || answer.first?.int == 2 {

@@ -51,7 +51,7 @@ final class Doorbells {
         bell.users += 1
         bell.generation += 1
         guard !bell.isSubscribed else { return }
-        self.feed.bells[channel] = { [weak self] in self?.rang(channel) }
+        self.feed.bells[channel] = { [weak self] _ in self?.rang(channel) }
         do {
             try await self.subscriber.subscribe(channel)
             bell.isSubscribed = true

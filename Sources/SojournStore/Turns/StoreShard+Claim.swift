@@ -129,7 +129,9 @@ extension StoreShard {
     ) async throws(StoreError) -> (session: Session, messages: [Message], history: [Event]) {
         let id = turn.id.session
         let session = try await self.session(id)
-        let window = try await self.stretch(id, from: 1, to: head, limit: Self.historyWindow, newestFirst: true).get()
+        let window = try await self.stretch(
+            id, from: 1, to: head, limit: Self.historyWindow, newestFirst: true, isWhole: false
+        ).get()
         var known: [Int: Event] = [:]
         for event in window.events { if let seq = event.seq { known[seq] = event } }
         let messages = try await self.messages(turn.input, of: id, known: known)
@@ -182,6 +184,6 @@ extension StoreShard {
 extension SessionKeys {
     /// What the scripts take that change turns.
     var turnWork: [String] {
-        [self.session, self.clock, self.log, self.channel, self.due, self.turns, self.queue, self.deltas]
+        [self.session, self.clock, self.log, self.channel, self.due, self.turns, self.queue, self.behind, self.deltas]
     }
 }

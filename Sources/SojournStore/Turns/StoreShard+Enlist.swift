@@ -61,7 +61,9 @@ extension StoreShard {
     @discardableResult
     private func adopt(_ id: SessionID, for agent: UUIDBits, always: Bool) async throws(StoreError) -> Bool {
         for _ in 0..<8 {
-            guard case .success(let stretch) = try await self.stretch(id, from: 1, newestFirst: true),
+            guard
+                case .success(let stretch) = try await self.stretch(
+                    id, from: 1, newestFirst: true, isWhole: false),
                 stretch.state == .live
             else { return false }
             let unanswered = stretch.events.prefix { $0.type != EventType.agentMessage }

@@ -24,7 +24,7 @@ extension StoreShard {
                 self.scripts.say,
                 keys: [
                     keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.workers, keys.turns, keys.queue,
-                    keys.deltas, keys.idempotency(idempotency?.hash),
+                    keys.deltas, keys.idempotency(idempotency?.hash), keys.behind,
                 ],
                 args: [
                     .string(id.text), self.replid, .bytes(body), .string(messageID), .string(ifBusy.rawValue),

@@ -79,7 +79,7 @@ extension StoreShard {
             self.scripts.report,
             keys: [
                 keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.turns, keys.deltas,
-                keys.idempotency(idempotency?.hash),
+                keys.idempotency(idempotency?.hash), keys.behind,
             ],
             args: [
                 .string(session.text), self.replid, .string(String(id.number)), .string(token),

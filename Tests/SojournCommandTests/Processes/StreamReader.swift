@@ -15,7 +15,9 @@ final class BlockingWork: Sendable {
     }
 
     /// Waits until it has come to its end.
-    func finish() async throws { try await eventually("the work ends") { self.isDone.withLock { $0 } } }
+    func finish(within limit: Double = 10) async throws {
+        try await eventually(within: limit, "the work ends") { self.isDone.withLock { $0 } }
+    }
 }
 
 /// A client that reads a session's stream, over several connections if need be, with its own cursor.

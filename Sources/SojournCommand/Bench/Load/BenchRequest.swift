@@ -10,6 +10,22 @@ enum BenchRequest {
         Array("DELETE \(path) HTTP/1.1\r\nHost: bench\r\n\r\n".utf8)
     }
 
+    /// The opening handshake of a WebSocket and a frame that subscribes to a session. Its mask is zero, which is allowed.
+    static func subscribe(_ session: String) -> [UInt8] {
+        let operation = Array(#"{"op":"subscribe","id":1,"sessionId":"\#(session)"}"#.utf8)
+        let handshake = """
+            GET /api/messaging/ws HTTP/1.1\r
+            Host: bench\r
+            Upgrade: websocket\r
+            Connection: Upgrade\r
+            Sec-WebSocket-Version: 13\r
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
+            \r
+
+            """
+        return Array(handshake.utf8) + [0x81, 0x80 | UInt8(operation.count), 0, 0, 0, 0] + operation
+    }
+
     static func post(_ path: String, _ body: String = "") -> [UInt8] {
         Array(
             """

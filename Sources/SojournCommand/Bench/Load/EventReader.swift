@@ -1,20 +1,38 @@
 import SojournLoop
 
-/// A subscriber of the load generator: counts the stamped messages on one session's SSE stream. Loop-confined.
+/// A subscriber of the load generator: counts the stamped messages of one session. Loop-confined.
 ///
 /// A stamped message carries the time at which its sending was due; ``stamp(_:)`` makes its content.
 @safe final class EventReader {
     private var stream: ByteStream?
     private var pending: [UInt8] = []
     private let onStamp: (_ due: Int) -> Void
+    private let ready: StaticString
     private var onOpen: (() -> Void)?
     private(set) var isOpen = false
     private(set) var hasEnded = false
 
-    init(
+    convenience init(
         loop: EventLoop, endpoint: Endpoint, path: String, onOpen: @escaping () -> Void,
         onStamp: @escaping (_ due: Int) -> Void
     ) {
+        self.init(
+            loop: loop, endpoint: endpoint, request: BenchRequest.get(path), ready: "event: stream.ready",
+            onOpen: onOpen, onStamp: onStamp)
+    }
+
+    /// Reads over a WebSocket of its own. It answers no ping, so it is closed after a minute or so.
+    convenience init(loop: EventLoop, endpoint: Endpoint, session: String, onOpen: @escaping () -> Void) {
+        self.init(
+            loop: loop, endpoint: endpoint, request: BenchRequest.subscribe(session),
+            ready: "\"type\":\"stream.ready\"", onOpen: onOpen, onStamp: { _ in })
+    }
+
+    private init(
+        loop: EventLoop, endpoint: Endpoint, request: [UInt8], ready: StaticString, onOpen: @escaping () -> Void,
+        onStamp: @escaping (_ due: Int) -> Void
+    ) {
+        self.ready = ready
         self.onStamp = onStamp
         self.onOpen = onOpen
         let stream = ByteStream.connect(
@@ -23,7 +41,7 @@ import SojournLoop
                 received: { [unowned self] bytes in unsafe self.take(bytes) },
                 closed: { [weak self] _ in self?.hasEnded = true }))
         self.stream = stream
-        stream.write(BenchRequest.get(path))
+        stream.write(request)
     }
 
     func close() {
@@ -42,7 +60,7 @@ import SojournLoop
     private func take(_ bytes: UnsafeRawBufferPointer) {
         unsafe self.pending.append(contentsOf: bytes)
         if !self.isOpen {
-            guard let ready = ResponseHead.find("event: stream.ready", in: self.pending, from: 0) else { return }
+            guard let ready = ResponseHead.find(self.ready, in: self.pending, from: 0) else { return }
             self.isOpen = true
             self.pending.removeSubrange(..<ready)
             self.onOpen?()

@@ -16,16 +16,12 @@ struct MemoryScenario: Scenario {
         if let after = filled.redis?.memory, let before = before.redis?.memory {
             report["redisBytesPerSession"] = Double(after - before) / Double(sessions)
         }
-        var open = 0
-        let readers = watched.map { id in
+        let (readers, watching) = try await Self.open(watched, in: bench, &report) { id, onOpen in
             EventReader(
-                loop: bench.loop, endpoint: bench.endpoint, path: "\(BenchRequest.base)/\(id)/stream",
-                onOpen: { open += 1 }, onStamp: { _ in })
+                loop: bench.loop, endpoint: bench.endpoint, path: "\(BenchRequest.base)/\(id)/stream", onOpen: onOpen,
+                onStamp: { _ in })
         }
         defer { for reader in readers { reader.close() } }
-        await FanOutScenario.wait(bench, "opening streams", limit: 60_000) { (open, readers.count) }
-        if open < readers.count { report.fault = "only \(open) of \(readers.count) streams opened" }
-        let watching = try await bench.usage()
         report["streams"] = Double(readers.count)
         if let after = watching.node?.residentBytes, let before = filled.node?.residentBytes {
             report["nodeBytesPerStream"] = Double(after - before) / Double(readers.count)
@@ -35,6 +31,47 @@ struct MemoryScenario: Scenario {
             report["redisBytesPerStream"] = Double(after - before) / Double(readers.count)
         }
         if let milliseconds = bench.startMilliseconds { report["startMs"] = Double(milliseconds) }
+        return report
+    }
+
+    /// Opens readers, each of a session of its own, some at a time: what the opening itself takes for a moment must not
+    /// pass for what the reader holds.
+    static func open(
+        _ ids: [String], in bench: Bench, _ report: inout BenchReport,
+        connect: (_ id: String, _ onOpen: @escaping () -> Void) -> EventReader
+    ) async throws -> (readers: [EventReader], usage: Bench.Usage) {
+        var (open, readers) = (0, [EventReader]())
+        for id in ids {
+            readers.append(connect(id) { open += 1 })
+            guard readers.count % 20 == 0 || readers.count == ids.count else { continue }
+            await FanOutScenario.wait(bench, "opening readers", limit: 20_000) { (open, readers.count) }
+            guard open == readers.count else {
+                report.fault = "only \(open) of \(ids.count) readers opened"
+                break
+            }
+        }
+        return (readers, try await bench.usage())
+    }
+}
+
+/// What an idle WebSocket holds.
+struct SocketMemoryScenario: Scenario {
+    let name = "memory-websocket"
+    let summary = "bytes of the node per idle WebSocket with one subscription"
+
+    func run(_ bench: Bench) async throws -> BenchReport {
+        var report = BenchReport(self.name)
+        let watched = try await bench.createSessions(bench.options.subscribers)
+        let before = try await bench.usage()
+        let (readers, after) = try await MemoryScenario.open(watched, in: bench, &report) { id, onOpen in
+            EventReader(loop: bench.loop, endpoint: bench.endpoint, session: id, onOpen: onOpen)
+        }
+        defer { for reader in readers { reader.close() } }
+        report["webSockets"] = Double(readers.count)
+        if let after = after.node?.residentBytes, let before = before.node?.residentBytes {
+            report["nodeBytesPerWebSocket"] = Double(after - before) / Double(readers.count)
+            report["nodeResidentMiB"] = Double(after) / 1_048_576
+        }
         return report
     }
 }

@@ -17,5 +17,8 @@ extension Scenario {
 /// All scenarios, in the order in which they run.
 enum Scenarios {
     static let all: [any Scenario] =
-        RequestScenario.all + [FanOutScenario(), MemoryScenario(), ArchiveScenario(), ExpiryScenario()]
+        RequestScenario.all + [
+            FanOutScenario(), StoppedReadersScenario(), MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(),
+            ExpiryScenario(),
+        ]
 }

@@ -1,0 +1,62 @@
+import SojournLoop
+
+/// What an archivist's thread does for its file when nothing else waits: it indexes and seals what was written.
+struct Chores: Sendable {
+    /// Is told when a chore cannot be done, once until one can be done again.
+    let trouble: @Sendable (ArchiveError) -> Void
+
+    /// Who is next; used on the thread only.
+    func roster() -> Roster { Roster(chores: self) }
+
+    /// When the next chore is due.
+    ///
+    /// In a pause of the jobs it is due at once; when jobs come without a pause, every 300 ms, so that a message is found
+    /// within a second and hand-overs lose at most about a fifth of their rate.
+    struct Roster {
+        /// How long a pause must be, in ms: shorter than that, the next hand-over is on its way already.
+        static let pause = 10
+        /// How long chores wait for a pause, in ms.
+        static let interval = 300
+        /// Events in one transaction of the index.
+        static let events = 2_000
+
+        private let chores: Chores
+        /// Whether there may be something to do; also what an earlier process left.
+        private var isDirty = true
+        private var isIdle = false
+        private var last = 0
+        private var hasFailed = false
+
+        init(chores: Chores) { self.chores = chores }
+
+        /// How long to wait for jobs before the next chore, in ms; nil when there is none.
+        var patience: Int? { self.isDirty ? self.hasFailed ? 1_000 : Self.pause : nil }
+
+        var isDue: Bool { self.isDirty && (self.isIdle || EventLoop.now - self.last >= Self.interval) }
+
+        mutating func worked(wrote: Bool, idle: Bool) {
+            self.isDirty = self.isDirty || wrote
+            self.isIdle = idle
+        }
+
+        mutating func doOne(on connection: Connection) {
+            do throws(ArchiveError) {
+                self.isDirty = try connection.doChore(Self.events)
+                self.hasFailed = false
+            } catch {
+                // What was not done now is tried again.
+                if !self.hasFailed { self.chores.trouble(error) }
+                self.hasFailed = true
+            }
+            self.last = EventLoop.now
+        }
+    }
+}
+
+extension Connection {
+    /// Indexes or seals some of what waits for it; false when nothing does any more.
+    func doChore(_ events: Int) throws(ArchiveError) -> Bool {
+        if try self.indexNext(events) { return true }
+        return try self.sealNext(50)
+    }
+}

@@ -1,0 +1,148 @@
+import SojournCore
+import SojournHTTP
+import SojournStore
+
+/// What a client asks over a WebSocket: `{"op": "…", "id": …, …}`; the id comes back with the answer.
+struct SocketOperation {
+    let name: String
+    let fields: JSONObject
+
+    /// - Throws: `VALIDATION_ERROR` when the bytes are no operation.
+    init(_ bytes: [UInt8]) throws(StoreError) {
+        let json: JSON
+        do {
+            json = try JSON.parse(bytes)
+        } catch {
+            throw .validation("Invalid JSON in message: \(error)", field: "message")
+        }
+        guard let fields = json.object, let name = fields["op"]?.string else {
+            throw .validation("Invalid message: Must be an object with an 'op'", field: "op")
+        }
+        self.name = name
+        self.fields = fields
+    }
+
+    /// Operations of one line are carried out one after the other.
+    var line: String { self.fields["sessionId"]?.string?.lowercased() ?? "" }
+
+    /// All but what belongs to this one attempt, as JSON: a retry looks the same.
+    var request: [UInt8] {
+        var fields = self.fields
+        fields["id"] = nil
+        return JSON.object(fields).bytes
+    }
+}
+
+extension SocketGateway {
+    func perform(_ operation: SocketOperation) async throws(StoreError) {
+        switch operation.name {
+        case "subscribe": try await self.subscribe(operation)
+        case "unsubscribe":
+            let id = try self.sessionID(operation)
+            self.readers[id]?.stop()
+            self.forget(id)
+            self.answer(operation, "ok", ["sessionId": .string(id.text)])
+        case "heartbeat": try await self.heartbeat(operation)
+        case "message":
+            guard try Transport(.object(operation.fields)) == .websocket else {
+                throw Input.invalidContent("On a WebSocket the answer comes over the live feed")
+            }
+            try await self.admit(self.caller, operation, for: .write, as: .write)
+            let sent = try await self.server.say(
+                .object(operation.fields), in: operation.fields["sessionId"]?.string ?? ""
+            ) { draft throws(StoreError) in
+                try Idempotency(
+                    header: operation.fields["idempotencyKey"]?.string,
+                    clientKey: draft.metadata?["clientMessageId"], request: operation.request)
+            }
+            self.answer(operation, "ok", ["message": .object(sent.body)])
+        default:
+            throw .validation(
+                "Unknown op '\(operation.name)': Must be one of: auth, subscribe, unsubscribe, heartbeat, message, ping",
+                field: "op")
+        }
+    }
+
+    /// Keeps a caller to what it may do, and counts that it did.
+    private func admit(
+        _ caller: Caller?, _ operation: SocketOperation, for rights: Rights, as kind: RateRules.Kind
+    ) async throws(StoreError) {
+        guard let caller else { throw StoreError(.unauthorized, "Missing or invalid token") }
+        try await self.server.admit(caller, to: operation.line, for: rights)
+        try await self.server.limit(kind, of: caller, session: operation.line, address: self.address)
+    }
+
+    private func sessionID(_ operation: SocketOperation) throws(StoreError) -> SessionID {
+        guard let text = operation.fields["sessionId"]?.string else {
+            throw .validation("Missing required fields: sessionId", field: "sessionId")
+        }
+        return try self.server.shard.sessionID(text.lowercased())
+    }
+
+    private func subscribe(_ operation: SocketOperation) async throws(StoreError) {
+        let id = try self.sessionID(operation)
+        let token = operation.fields["token"]?.string
+        let wantsPresence = operation.fields["presence"]?.bool ?? false
+        let needs: Rights = wantsPresence ? [.read, .presence] : .read
+        let opener = token.map { self.server.caller(of: $0) } ?? self.caller
+        var authentication = self.authentications
+        try await self.admit(opener, operation, for: needs, as: .read)
+        let most = self.server.configuration.subscriptionsPerSocket
+        guard self.readers[id] == nil else {
+            throw .validation("Session '\(id)' is subscribed already", field: "sessionId")
+        }
+        guard self.readers.count + self.opening.count < most else {
+            throw StoreError(
+                .tooManySubscriptions, "One WebSocket carries at most \(most) subscriptions: open another one")
+        }
+        self.opening.insert(id)
+        defer { self.opening.remove(id) }
+        let session = try await self.server.shard.session(id)
+        let after: String?
+        switch operation.fields["after"] {
+        case nil, .null?: after = nil
+        case .string(let text)?: after = text
+        case .number(let text)?: after = text
+        default: throw Input.invalidCursor
+        }
+        let cursor = try Input.cursor(after, in: session)
+        while token == nil, authentication != self.authentications, let caller = self.caller {
+            // Somebody else asks now.
+            authentication = self.authentications
+            try await self.server.admit(caller, to: id.text, for: needs)
+        }
+        guard self.socket.isOpen, !self.isOver else { return }
+        self.answer(
+            operation, "ok",
+            [
+                "sessionId": .string(id.text),
+                "cursor": .string(Cursor(epoch: session.epoch, seq: session.head).description),
+            ])
+        let reader = SessionReader(
+            server: self.server, session: session, outlet: self, wantsPresence: wantsPresence)
+        self.readers[id] = reader
+        if token != nil, let opener {
+            self.expiries[id] = self.server.watchExpiry(of: opener) { [weak self] in
+                self?.readers[id]?.end(ExpiryWatch.reason)
+                self?.forget(id)
+            }
+        }
+        reader.start(session, after: cursor)
+    }
+
+    private func heartbeat(_ operation: SocketOperation) async throws(StoreError) {
+        guard operation.fields["sessions"] == nil else {
+            guard let caller = self.caller else { return }
+            try caller.require(.heartbeat)
+            try await self.server.limit(.heartbeat, of: caller, session: nil, address: self.address)
+            let results = try await self.server.heartbeats(.object(operation.fields), by: caller)
+            return self.answer(operation, "ok", ["results": results])
+        }
+        let id = try self.sessionID(operation)
+        try await self.admit(self.caller, operation, for: .heartbeat, as: .heartbeat)
+        let (session, extended) = try await self.server.shard.heartbeat(id)
+        var body = self.server.info(session)
+        body["extended"] = .bool(extended)
+        self.answer(operation, "ok", ["session": .object(body)])
+    }
+}

@@ -1,0 +1,92 @@
+import SojournArchive
+import SojournCore
+import SojournLoop
+import SojournRedis
+
+/// What becomes of the sessions in the archive that were followed, when they are another archivist's by now, or Redis has
+/// lost a part of them.
+extension WriteBehind {
+    /// A session is another archivist's: what is here of it goes, unless it may be the only copy.
+    func leave(_ id: SessionID) async {
+        self.strangers[id] = EventLoop.now + Self.patience
+        if (try? await self.archive.open(id.text)) != nil { _ = await self.review([id.text]) }
+    }
+
+    /// Asks Redis about every session that is followed here, at the start and when others may have taken over since or
+    /// Redis may have lost what is written here.
+    ///
+    /// - Returns: whether all are settled.
+    func reviewIfNeeded() async -> Bool {
+        let (absences, replid) = (self.registry.absences, self.shard.redis.replid)
+        guard self.absences != absences || self.replid != replid else { return true }
+        var last: Int64 = 0
+        while true {
+            guard let page = try? await self.archive.open(after: last) else { return false }
+            guard let end = page.last else { break }
+            guard await self.review(page.map(\.id)) else { return false }
+            last = end.handover
+        }
+        (self.absences, self.replid) = (absences, replid)
+        return true
+    }
+
+    private func review(_ ids: [String]) async -> Bool {
+        var superfluous: [String] = []
+        var unexplained: [String] = []
+        var isWhole = true
+        await self.shard.concurrently(ids) { text in
+            guard let id = self.shard.keyspace.sessionID(text) else { return unexplained.append(text) }
+            switch await self.fate(of: id) {
+            case .followed: self.partitions.insert(id.partition)
+            case .superfluous: superfluous.append(text)
+            case .unexplained: unexplained.append(text)
+            case nil: isWhole = false
+            }
+        }
+        if !superfluous.isEmpty { _ = try? await self.archive.forget(superfluous) }
+        if !unexplained.isEmpty { _ = try? await self.archive.quarantine(unexplained) }
+        return isWhole
+    }
+
+    private enum Fate {
+        case followed
+        /// Another archivist has all of it.
+        case superfluous
+        /// What is here may be the only copy.
+        case unexplained
+    }
+
+    /// What became of a session that was followed here; nil when Redis does not answer.
+    private func fate(of id: SessionID) async -> Fate? {
+        func taken(by archivist: String?, from first: Int) -> Fate {
+            archivist == nil || archivist == self.archive.id || first > 1 ? .unexplained : .superfluous
+        }
+        do throws(StoreError) {
+            if case .success(let stretch) = try await self.shard.keptStretch(id, from: .max) {
+                guard let follower = stretch.follower, follower.archivist != self.archive.id else {
+                    await self.dropLostTail(of: id, behind: stretch)
+                    return .followed
+                }
+                return taken(by: follower.archivist, from: follower.first)
+            }
+            switch try await self.shard.read(id) {
+            case .live, .due, .closed: return .followed
+            case .nothing: return .unexplained
+            case .tombstone(let tombstone) where tombstone.isPurged: return .superfluous
+            case .tombstone(let tombstone): return taken(by: tombstone.archivist, from: tombstone.first)
+            }
+        } catch {
+            return nil
+        }
+    }
+
+    /// A failover may have lost events that are written here, and nothing need have been logged since.
+    private func dropLostTail(of id: SessionID, behind stretch: LogStretch) async {
+        guard stretch.state == .live, let open = try? await self.archive.open(id.text),
+            open.head > stretch.history.head
+        else { return }
+        if let reading = await self.read(id, from: stretch.history.head + 1) {
+            _ = try? await self.archive.follow([reading.stretch])
+        }
+    }
+}

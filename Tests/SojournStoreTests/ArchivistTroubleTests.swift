@@ -1,0 +1,192 @@
+import Foundation
+import SojournCore
+import SojournLoop
+import SojournTesting
+import Testing
+
+@testable import SojournArchive
+@testable import SojournStore
+
+/// Several archivists share the work, also when one of them comes, goes, or has no room.
+@Suite struct ArchivistTroubleTests {
+    private func shares(_ archives: [Archive], of sessions: [Session]) async throws -> [Int] {
+        var shares = archives.map { _ in 0 }
+        for session in sessions {
+            for (place, archive) in archives.enumerated() where try await archive.exists(session.id.text) {
+                shares[place] += 1
+            }
+        }
+        return shares
+    }
+
+    private func sessions(_ count: Int, on node: StoreNode) async throws -> [Session] {
+        var sessions: [Session] = []
+        for number in 0..<count {
+            let session = try await node.session()
+            try await node.say(String(repeating: "long ", count: 800) + "\(number)", in: session)
+            sessions.append(session)
+        }
+        return sessions
+    }
+
+    @Test(arguments: [
+        ("max_page_count = 1", "max_page_count = 1000000"), ("query_only = 1", "query_only = 0"),
+    ])
+    func `an archivist that cannot write gives back what it has claimed, and another takes it at once`(
+        spoil: String, mend: String
+    ) async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        // Nobody can wait for these leases.
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite")) {
+            $0.archiveLease = 3_600_000
+        }
+        let archive = try #require(a.archive)
+        let first = try await self.sessions(4, on: a)
+        for session in first { try await a.store.end(session.id.text) }
+        try await eventually(within: 30) { try await self.shares([archive], of: first) == [4] }
+        try await archive.read { connection throws(ArchiveError) in
+            try connection.execute("PRAGMA \(spoil)")
+        }
+        let rest = try await self.sessions(40, on: a)
+        try await a.store.advanceTestClock(milliseconds: 31 * 60_000)
+        let duties = a.store.duties
+        try await eventually(within: 30, "it is in trouble") {
+            try await a.loops[0].run { duties.value.archiveTrouble } != nil
+        }
+        // Nothing is claimed any more, nothing is gone, and it takes no share of the work.
+        let client = try server.client()
+        try await eventually(within: 30, "all is given back") {
+            try client.send("ZCARD", "sj:archiving") == 0 && self.claimed(client) == 0
+        }
+        #expect(try client.send("KEYS", "sj:*:s:*").array.count == 40)
+        #expect(try KeyspaceWalk.violations(in: client) == [])
+        let b = try await StoreNode.start(on: server, name: "b", archivePath: folder.file("b.sqlite")) {
+            $0.archiveLease = 3_600_000
+        }
+        let other = try #require(b.archive)
+        try await eventually(within: 30) { try await self.shares([archive, other], of: rest) == [0, 40] }
+        // What it holds is read all the time, also from elsewhere.
+        for session in first {
+            #expect(try await b.store.onShard { try await $0.anySession(session.id) }.ending?.reason == .ended)
+        }
+        try await archive.read { connection throws(ArchiveError) in
+            try connection.execute("PRAGMA \(mend)")
+        }
+        try await eventually(within: 60, "it is back") {
+            try await a.loops[0].run { duties.value.archiveTrouble } == nil
+                && client.send("ZCARD", "sj:archiving") == 2
+        }
+        let more = try await self.sessions(40, on: b)
+        for session in more { try await b.store.end(session.id.text) }
+        try await eventually(within: 30) {
+            let shares = try await self.shares([archive, other], of: more)
+            return shares.reduce(0, +) == 40 && shares.allSatisfy { $0 > 0 }
+        }
+        await a.stop()
+        await b.stop()
+    }
+
+    @Test func `a damaged file is trouble until it is mended, and then everything is archived`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let path = folder.file("a.sqlite")
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: path)
+        let archive = try #require(a.archive)
+        let first = try await self.sessions(8, on: a)
+        for session in first { try await a.store.end(session.id.text) }
+        try await eventually(within: 30) { try await self.shares([archive], of: first) == [8] }
+        // All is in the file, nothing in the log or in memory.
+        func forget() async throws {
+            try await archive.read { connection throws(ArchiveError) in
+                try connection.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+            }
+        }
+        try await forget()
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        try file.seek(toOffset: 4096)
+        try file.write(contentsOf: Data(repeating: 0xFF, count: whole.count - 4096))
+        let rest = try await self.sessions(8, on: a)
+        for session in rest { try await a.store.end(session.id.text) }
+        let duties = a.store.duties
+        try await eventually(within: 30, "it is in trouble") {
+            try await a.loops[0].run { duties.value.archiveTrouble }?.contains("is damaged") == true
+        }
+        #expect(try server.client().send("KEYS", "sj:*:s:*").array.count == 8)
+        for session in rest {
+            #expect(try await a.store.onShard { try await $0.anySession(session.id) }.ending?.reason == .ended)
+        }
+        try file.seek(toOffset: 0)
+        try file.write(contentsOf: whole)
+        try file.close()
+        try await forget()
+        try await eventually(within: 60) { try await self.shares([archive], of: first + rest) == [16] }
+        try await eventually(within: 60, "the trouble is over") {
+            try await a.loops[0].run { duties.value.archiveTrouble } == nil
+        }
+        #expect(
+            try await archive.read { connection throws(ArchiveError) in
+                try connection.integer("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'")
+            } == 0)
+        await a.stop()
+    }
+
+    /// Ended sessions that somebody holds a lease on.
+    private func claimed(_ client: RawRedis) throws -> Int {
+        try client.send("KEYS", "sj:*:arc").array.compactMap(\.string).reduce(0) { sum, key in
+            guard case .int(let count) = try client.send("ZCOUNT", key, "1", "+inf") else { return sum }
+            return sum + Int(count)
+        }
+    }
+
+    @Test func `an archivist that comes gets a share, and what one leaves behind moves within seconds`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let c = try await StoreNode.start(on: server, name: "c")
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"))
+        let archive = try #require(a.archive)
+        let alone = try await self.sessions(20, on: c)
+        for session in alone { try await c.store.end(session.id.text) }
+        try await eventually(within: 30) { try await self.shares([archive], of: alone) == [20] }
+        let b = try await StoreNode.start(on: server, name: "b", archivePath: folder.file("b.sqlite"))
+        let other = try #require(b.archive)
+        let client = try server.client()
+        func members() async throws -> [Int] {
+            try await [a, b].asyncMap { node in
+                let duties = node.store.duties
+                return try await node.loops[0].run { duties.value.archivist?.registry.partitions.count ?? 0 }
+            }
+        }
+        try await eventually(within: 20, "they share the partitions") {
+            let counts = try await members()
+            return counts.reduce(0, +) == 16 && counts.allSatisfy { $0 > 0 }
+        }
+        let both = try await self.sessions(60, on: c)
+        for session in both { try await c.store.end(session.id.text) }
+        try await eventually(within: 30) {
+            let shares = try await self.shares([archive, other], of: both)
+            return shares.reduce(0, +) == 60 && shares.allSatisfy { $0 > 0 }
+        }
+        // One dies without a word; its share is the other's as soon as it is missed.
+        try await b.crash()
+        let late = try await self.sessions(20, on: c)
+        for session in late { try await c.store.end(session.id.text) }
+        try await eventually(within: 60) { try await self.shares([archive], of: late) == [20] }
+        #expect(try client.send("ZCARD", "sj:archiving") == 1)
+        await b.stop()
+        await a.stop()
+        await c.stop()
+    }
+}
+
+extension Sequence {
+    fileprivate func asyncMap<Mapped>(_ body: (Element) async throws -> Mapped) async rethrows -> [Mapped] {
+        var mapped: [Mapped] = []
+        for element in self { mapped.append(try await body(element)) }
+        return mapped
+    }
+}
