@@ -1,6 +1,7 @@
 import SojournLoop
 
-/// What an archivist's thread does for its file when nothing else waits: it indexes and seals what was written.
+/// What an archivist's thread does for its file when nothing else waits: it indexes and seals what was written, and
+/// shortens the file when much was deleted.
 struct Chores: Sendable {
     /// Is told when a chore cannot be done, once until one can be done again.
     let trouble: @Sendable (ArchiveError) -> Void
@@ -54,9 +55,20 @@ struct Chores: Sendable {
 }
 
 extension Connection {
-    /// Indexes or seals some of what waits for it; false when nothing does any more.
+    /// Indexes or seals some of what waits for it, or gives free pages back to the file system; false when there is nothing
+    /// left to do.
     func doChore(_ events: Int) throws(ArchiveError) -> Bool {
         if try self.indexNext(events) { return true }
-        return try self.sealNext(50)
+        if try self.sealNext(50) { return true }
+        return try self.giveBack(1_000)
+    }
+
+    /// Shortens a file of which a quarter is empty: fewer free pages are used again soon. True while that helps; a file
+    /// that was begun by an older program cannot be shortened before it is compacted.
+    private func giveBack(_ pages: Int) throws(ArchiveError) -> Bool {
+        let free = try self.integer("PRAGMA freelist_count") ?? 0
+        guard try 4 * free > self.integer("PRAGMA page_count") ?? 0 else { return false }
+        try self.execute("PRAGMA incremental_vacuum(\(pages))")
+        return try self.integer("PRAGMA freelist_count") ?? 0 < free
     }
 }

@@ -38,6 +38,7 @@ import Testing
                 (1...300).map { transcript("s\($0)", endedAt: 100, events: [event(1, text: body)]) })
             let before = try await archive.count("PRAGMA page_count") ?? 0
             while try await archive.expire(Retention(standard: 1), now: 1_000) == 100 {}
+            try await archive.index { _ in }
             let after = try await archive.count("PRAGMA page_count") ?? 0
             #expect(after < before / 4, "\(before) pages, then \(after)")
         }

@@ -25,6 +25,9 @@ import Testing
             on: redis, name: "b", archivePath: folder.file("b.sqlite"), store: { $0.archiveFollows = false })
         let c = try await TestNode.start(on: redis, name: "c")
         let archives = try [#require(a.archive), #require(b.archive)]
+        for node in [a, b] {
+            try await eventually("they know each other") { try await node.store.archivistsAtWork().count == 2 }
+        }
         // More events than one answer holds, and an event that is large.
         let ids = try (0..<12).map { _ in try c.create() }
         for (place, id) in ids.enumerated() {

@@ -15,8 +15,8 @@ public struct Retention: Sendable, Hashable {
 }
 
 extension Archive {
-    /// Deletes served sessions that are older than the rule allows, the oldest first, with their place in the index, and
-    /// gives their pages back to the file system.
+    /// Deletes served sessions that are older than the rule allows, the oldest first. Their words leave the index, and their
+    /// pages go back to the file system, a moment later.
     ///
     /// - Parameters:
     ///   - now: Redis time in ms.
@@ -24,7 +24,7 @@ extension Archive {
     /// - Returns: how many were deleted; as many as `limit` when there may be more.
     public func expire(_ retention: Retention, now: Int64, limit: Int = 100) async throws(ArchiveError) -> Int {
         if retention.isEndless { return 0 }
-        let deleted = try await self.write { connection throws(ArchiveError) in
+        return try await self.write { connection throws(ArchiveError) in
             var old: [Int64] = []
             for (agent, life) in retention.agents {
                 guard let life, old.count < limit else { continue }
@@ -51,12 +51,5 @@ extension Archive {
             for handover in old { try connection.run("DELETE FROM sessions WHERE handover = ?", handover) }
             return old.count
         }
-        // Outside the transaction, and a little each time: hand-overs wait meanwhile.
-        if deleted > 0 {
-            try await self.read { connection throws(ArchiveError) in
-                try connection.execute("PRAGMA incremental_vacuum(1000)")
-            }
-        }
-        return deleted
     }
 }

@@ -15,6 +15,9 @@ package final class NodeDuties {
     let archivist: Archivist?
     let retirement: Retirement?
 
+    /// The archivists that take sessions, as this one sees them; none on a node without an archive.
+    package var archivistsAtWork: [String] { self.archiving?.live ?? [] }
+
     init(shard: StoreShard, archive: Archive?) {
         self.shard = shard
         let name = shard.configuration.nodeName

@@ -111,6 +111,12 @@ public final class SessionStore: Sendable {
         try await self.loops[0].run(body)
     }
 
+    /// The archivists that take sessions, as this node's archivist sees them.
+    package func archivistsAtWork() async throws -> [String] {
+        let duties = self.duties
+        return try await self.onFirstLoop { duties.value.archivistsAtWork }
+    }
+
     /// A loop and its shard, for a reader that stays on it.
     func place() -> (EventLoop, Confined<StoreShard>) {
         let place = self.turn.withLock { turn -> Int in

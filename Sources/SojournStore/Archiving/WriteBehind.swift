@@ -69,7 +69,7 @@ final class WriteBehind {
 
     /// Writes down everything there is to write at this moment.
     func look() async {
-        guard self.shard.archiving, !self.isLooking, !self.archivist.isPaused else { return }
+        guard self.shard.archiving, !self.isLooking, !self.archivist.isPaused, self.registry.isSeen else { return }
         self.isLooking = true
         defer { self.isLooking = false }
         guard await self.reviewIfNeeded() else { return }
@@ -217,8 +217,13 @@ final class WriteBehind {
                         .string(reading.id.text), .string(self.archive.id), .string(reading.token),
                         .string(reading.epoch), .integer(reading.upTo),
                         .string(self.shard.configuration.logWindow.map { String($0) } ?? ""), .integer(Self.trimmed),
-                    ]), answer.first?.int == 1
+                    ])
             else { return false }
+            guard answer.first?.int == 1 else {
+                // It is another's by now, or it has ended.
+                await self.leave(reading.id)
+                return false
+            }
             guard let left = answer.dropFirst().first?.int, left > 0 else { return true }
         }
     }

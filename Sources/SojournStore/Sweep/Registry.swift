@@ -19,6 +19,8 @@ final class Registry {
     private var isRunning = false
     private var isPaused = false
     private var lastRenewal = EventLoop.now
+    /// Since when it has been a member without a break.
+    private var joined: Int?
     /// How often the others may have thought that this member was gone.
     private(set) var absences = 0
 
@@ -43,6 +45,7 @@ final class Registry {
     /// Leaves for a while: its share of the work goes to the others at once.
     func pause() async {
         self.isPaused = true
+        self.joined = nil
         self.absences += 1
         await self.leave()
     }
@@ -60,8 +63,12 @@ final class Registry {
                 self.shard.scripts.register, keys: [self.key], args: [.string(self.name), .integer(Self.silence)])
         else { return }
         let now = EventLoop.now
-        if now - self.lastRenewal > Self.silence - Self.interval { self.absences += 1 }
+        if now - self.lastRenewal > Self.silence - Self.interval {
+            self.absences += 1
+            self.joined = nil
+        }
         self.lastRenewal = now
+        if self.joined == nil { self.joined = now }
         let live = answer.compactMap(\.string).sorted()
         guard live != self.live else { return }
         self.live = live
@@ -74,9 +81,17 @@ final class Registry {
             ])
     }
 
-    /// The live members as the scripts take them: a space before and behind each; empty while they are not known.
+    /// The live members as the scripts take them: a space before and behind each; empty while they are not known, or
+    /// what is known is old.
     var words: String {
-        self.live.contains(self.name) ? " " + self.live.joined(separator: " ") + " " : ""
+        guard self.live.contains(self.name), EventLoop.now - self.lastRenewal <= 2 * Self.interval else { return "" }
+        return " " + self.live.joined(separator: " ") + " "
+    }
+
+    /// Whether all others know of this member, or count what they know as old: whose name is in Redis as the owner of
+    /// something must not seem to be gone because it has just come.
+    var isSeen: Bool {
+        self.live == [self.name] || self.joined.map { EventLoop.now - $0 > 3 * Self.interval } ?? false
     }
 
     /// Whether a member that was there is not any more; false as long as that is not certain.
