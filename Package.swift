@@ -48,14 +48,16 @@ let package = Package(
         .target(name: "CSojournSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
 
         library("SojournCore", []),
-        library("SojournLoop", ["CEvent"]),
+        library("SojournLoop", ["CEvent", "COpenSSL"]),
         library("SojournArchive", ["SojournCore", "SojournLoop", "CSQLite", "COpenSSL", "CSojournSearch"]),
         library("SojournRedis", ["SojournCore", "SojournLoop", "CHiredis", "COpenSSL"]),
         library("SojournHTTP", ["SojournCore", "SojournLoop", "CEvent", "COpenSSL", "CWslay"]),
         library(
             "SojournStore",
             ["SojournCore", "SojournLoop", "SojournRedis", "SojournArchive", "CSojournLua", "COpenSSL"]),
-        library("SojournServer", ["SojournCore", "SojournLoop", "SojournHTTP", "SojournArchive", "SojournStore"]),
+        library(
+            "SojournServer",
+            ["SojournCore", "SojournLoop", "SojournHTTP", "SojournArchive", "SojournStore", "COpenSSL"]),
         .executableTarget(
             name: "SojournCommand",
             dependencies: [
@@ -67,7 +69,7 @@ let package = Package(
         .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "CTestWidth"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL", "CTestWidth"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
@@ -85,7 +87,10 @@ let package = Package(
             ]),
         tests(
             "SojournCommandTests",
-            ["SojournCommand", "SojournArchive", "SojournCore", "SojournLoop", "SojournTesting", "CSQLite"]),
+            [
+                "SojournCommand", "SojournServer", "SojournArchive", "SojournCore", "SojournLoop", "SojournTesting",
+                "CSQLite",
+            ]),
     ]
 )
 

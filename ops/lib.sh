@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Linked by the build, and redis-server, which the node and the tests start.
-packages=(libevent-dev libssl-dev libhiredis-dev libsqlite3-dev libwslay-dev redis-server)
+packages=(libevent-dev libssl-dev libhiredis-dev libsqlite3-dev libwslay-dev redis-server openssl)
 # Used by .ci/run only.
 ci_packages=(lua-check shellcheck curl python3 strace)
 

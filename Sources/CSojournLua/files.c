@@ -59,6 +59,9 @@ static const unsigned char lua_follow[] = {
 static const unsigned char lua_lease[] = {
 #embed "../../lua/lease.lua"
 };
+static const unsigned char lua_limit[] = {
+#embed "../../lua/limit.lua"
+};
 static const unsigned char lua_list[] = {
 #embed "../../lua/list.lua"
 };
@@ -221,6 +224,7 @@ static const csojourn_lua_file files[] = {
     { "fire", lua_fire, sizeof lua_fire },
     { "follow", lua_follow, sizeof lua_follow },
     { "lease", lua_lease, sizeof lua_lease },
+    { "limit", lua_limit, sizeof lua_limit },
     { "list", lua_list, sizeof lua_list },
     { "meta", lua_meta, sizeof lua_meta },
     { "note", lua_note, sizeof lua_note },

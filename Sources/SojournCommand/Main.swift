@@ -9,9 +9,12 @@ struct Main {
 
     private static func run(_ arguments: [String], environment: [String: String]) async -> CInt {
         let rest = Array(arguments.dropFirst())
+        ProcessTitle.hide(["--api-keys", "--token-keys", "--redis", "--key"])
         switch arguments.first {
         case "serve": return await ServeCommand.run(arguments: rest, environment: environment)
         case "agent": return await AgentCommand.run(arguments: rest, environment: environment)
+        case "config": return ConfigCommand.run(arguments: rest, environment: environment)
+        case "key": return KeyCommand.run(arguments: rest)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
         case "archive": return await ArchiveCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
@@ -25,7 +28,8 @@ struct Main {
             Console.complain(self.help)
             return 64
         case let word?:
-            let hint = Nearest.hint(word, among: ["serve", "agent", "archive", "bench", "help", "version"], prefix: "")
+            let hint = Nearest.hint(
+                word, among: ["serve", "agent", "archive", "config", "key", "bench", "help", "version"], prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -40,6 +44,8 @@ struct Main {
           agent      runs a demonstration worker; sojourn agent --help says how
           archive    searches, exports, checks and repairs an archive; sojourn archive --help
           bench      loads a node and measures what its operations cost; sojourn bench --help
+          config     config show tells the settings that serve would have, and where each comes from
+          key        makes an API key: sojourn key NAME ROLE
           version    prints the version
           help       prints this
         """

@@ -13,6 +13,8 @@ struct Node {
     private let store: SessionStore
     private let archive: Archive?
     private let server: Server
+    private let settings: ServeSettings
+    private let echoSecret: String
     /// The demonstration worker with its loop, if one was asked for.
     private let echo: (loop: EventLoop, worker: Confined<EchoWorker>)?
 
@@ -55,6 +57,9 @@ struct Node {
         case .file: configuration.archiving = true
         case .unset: configuration.archiving = archivePath == nil ? nil : true
         }
+        let echoSecret = AccessKey.newSecret()
+        let credentials = try settings.credentials(echo: echoSecret)
+        configuration.tls = try settings.redisSecurity(redis)
         var archive: Archive?
         if let archivePath { archive = try await Archive.open(path: archivePath, log: log) }
         let loops = (0..<settings.loops).map { EventLoop(name: "sojourn-loop-\($0)") }
@@ -64,8 +69,17 @@ struct Node {
             var serving = ServerConfiguration()
             serving.host = settings.host
             serving.port = settings.port
-            serving.apiKeys = settings.apiKeys
+            serving.credentials = credentials
+            serving.version = version
+            serving.corsOrigins = settings.corsOrigins
             serving.webSocketOrigins = settings.webSocketOrigins
+            serving.rateRules = settings.rateRules
+            serving.sessionsPerUser = settings.sessionsPerUser
+            serving.streams = settings.streams
+            serving.streamsPerAddress = settings.streamsPerAddress
+            serving.connections = settings.connections
+            serving.bodyBytes = settings.bodyBytes
+            serving.trustedProxies = settings.trustedProxies
             serving.testClock = settings.testClock
             serving.drainLimit = Int(settings.drain)
             do {
@@ -73,7 +87,8 @@ struct Node {
                 let server = try await Server.start(configuration: serving, store: store, log: log)
                 return Node(
                     name: name, port: server.port, loops: loops, store: store, archive: archive, server: server,
-                    echo: Self.echo(settings, port: server.port, log: log))
+                    settings: settings, echoSecret: echoSecret,
+                    echo: try Self.echo(settings, key: echoSecret, port: server.port, log: log))
             } catch {
                 await store.shutdown()
                 throw error
@@ -86,16 +101,29 @@ struct Node {
 
     /// Starts the demonstration worker, which talks to this node like any other.
     private static func echo(
-        _ settings: ServeSettings, port: Int, log: Log
-    ) -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
+        _ settings: ServeSettings, key: String, port: Int, log: Log
+    ) throws -> (loop: EventLoop, worker: Confined<EchoWorker>)? {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
         let isAny = ["0.0.0.0", "::"].contains(settings.host)
-        let address = HTTPCall.Address(host: isAny ? "127.0.0.1" : settings.host, port: port)
+        let address = HTTPCall.Address(
+            host: isAny ? "127.0.0.1" : settings.host, port: port,
+            // Its own certificate is what it expects there, whatever names that bears.
+            tls: try settings.tlsCertificate.map { try TLSContext(authority: $0, checksName: false) })
         let worker = Confined(
-            EchoWorker(loop: loop, address: address, key: settings.apiKeys.first, agent: agent, log: log), to: loop)
+            EchoWorker(loop: loop, address: address, key: key, agent: agent, log: log), to: loop)
         loop.execute { loop.spawn { await worker.value.run() } }
         return (loop, worker)
+    }
+
+    /// Reads keys and certificate again. Connections that are open go on; when a file is wrong, all stays as it is.
+    func reload(log: Log) async {
+        do {
+            await self.server.renew(try self.settings.credentials(echo: self.echoSecret))
+            log(.notice, "the keys and the certificate were read again", [:])
+        } catch {
+            log(.error, "the keys and the certificate stay as they were", ["reason": "\(error)"])
+        }
     }
 
     /// Drains: streams are told, requests finish, the archive batch is flushed, the registry is left.

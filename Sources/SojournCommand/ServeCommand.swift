@@ -72,7 +72,8 @@ enum ServeCommand {
     ) async throws {
         let archive = settings.archivePath(in: folder)
         let node = try await Node.start(settings, redis: redis, archivePath: archive, log: log)
-        let url = "http://\(settings.host.contains(":") ? "[\(settings.host)]" : settings.host):\(node.port)"
+        let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+        let url = "\(settings.scheme)://\(host):\(node.port)"
         Console.say(
             """
             sojourn \(version), node \(node.name)
@@ -83,6 +84,7 @@ enum ServeCommand {
             try:
               curl \(url)\(Node.firstLine)
             """)
+        signals.onHangUp { await node.reload(log: log) }
         let signal = await signals.first()
         log(.notice, "stopping: streams are told, requests finish", ["signal": "\(signal)"])
         await node.stop()

@@ -40,6 +40,8 @@ import SojournLoop
     let server: EvhttpServer
     /// Kept alive by a reference of its own until `closed`, so that no use can come too late.
     let bufferevent: OpaquePointer
+    /// Whether its bytes are protected by TLS.
+    let isSecure: Bool
     /// evhttp's side; nil before `attach` and after the end.
     private(set) var evcon: OpaquePointer?
     var phase = Phase.head
@@ -65,8 +67,9 @@ import SojournLoop
     /// Whether no request is under way.
     var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
 
-    init(server: EvhttpServer, bufferevent: OpaquePointer) {
+    init(server: EvhttpServer, bufferevent: OpaquePointer, isSecure: Bool) {
         self.server = server
+        self.isSecure = isSecure
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
         self.deadline = EventLoop.now + server.limits.headerMilliseconds
@@ -112,6 +115,7 @@ import SojournLoop
         guard self.phase != .closed else { return }
         self.phase = .closed
         unsafe evbuffer_remove_cb_entry(self.input, self.inputCallback)
+        if self.isSecure { unsafe TLSContext.sayGoodbye(self.bufferevent) }
         self.current?.connectionEnded()
         self.current = nil
         let evcon = unsafe self.evcon
@@ -280,8 +284,14 @@ import SojournLoop
     /// is: two changes of the poll set and one more pass of the loop for each answer and each event.
     func flush() {
         self.flushIsDue = false
-        // The last bytes of a stream are left to evhttp, which wants to see them leave.
-        guard self.phase == .answering || self.phase == .streaming || self.phase == .tunnel, !self.streamHasEnded,
+        let isWriting = self.phase == .answering || self.phase == .streaming || self.phase == .tunnel
+        // TLS is left to libevent, which writes whenever writing is enabled; and the last bytes of a stream to evhttp, which
+        // wants to see them leave.
+        if self.isSecure {
+            if isWriting { unsafe bufferevent_enable(self.bufferevent, Int16(EV_WRITE)) }
+            return
+        }
+        guard isWriting, !self.streamHasEnded,
             unsafe evbuffer_get_length(self.output) > 0
         else { return }
         unsafe bufferevent_disable(self.bufferevent, Int16(EV_WRITE))
@@ -353,6 +363,7 @@ import SojournLoop
     private func lastWordsLeft() {
         guard self.phase == .leaving else { return }
         self.phase = .lingering
+        if self.isSecure { unsafe TLSContext.sayGoodbye(self.bufferevent) }
         unsafe shutdown(bufferevent_getfd(self.bufferevent), CInt(SHUT_WR))
     }
 }

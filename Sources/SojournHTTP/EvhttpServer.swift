@@ -11,6 +11,8 @@ import SojournLoop
     var activeExchanges = 0
     var openStreams = 0
     private(set) var isDraining = false
+    /// What protects the connections accepted from now on.
+    var tls: TLSContext?
 
     /// A listening socket as libevent and evhttp know it; evhttp owns both.
     @safe private struct Listener {
@@ -89,12 +91,14 @@ import SojournLoop
 
     /// evhttp accepted a connection and asks for its bufferevent.
     private func accepted(_ base: OpaquePointer) -> OpaquePointer? {
-        // Without BEV_OPT_CLOSE_ON_FREE, as evhttp does by itself: it closes the descriptor.
-        guard let bufferevent = unsafe bufferevent_socket_new(base, -1, 0) else {
+        // Without BEV_OPT_CLOSE_ON_FREE, as evhttp does by itself: it closes the descriptor. One of TLS closes it by
+        // itself, which evhttp knows.
+        let made = unsafe self.tls.map { unsafe $0.makeBufferevent(loop: self.loop, descriptor: -1, isServer: true) }
+        guard let bufferevent = unsafe made ?? bufferevent_socket_new(base, -1, 0) else {
             preconditionFailure("libevent: no memory for a connection")
         }
         let isSurplus = self.connectionCount >= self.limits.connections
-        let connection = unsafe EvhttpConnection(server: self, bufferevent: bufferevent)
+        let connection = unsafe EvhttpConnection(server: self, bufferevent: bufferevent, isSecure: self.tls != nil)
         if self.fresh.isEmpty { self.loop.atEndOfTick { self.attachFresh() } }
         self.fresh.append(connection)
         if isSurplus { connection.refuse(status: 503, message: "Too many connections") }

@@ -6,6 +6,7 @@
 public final class HTTPExchange {
     private let carrier: any HTTPCarrier
     private var answered = false
+    private var extra: HTTPHeaders = []
     private lazy var parsedTarget = RequestTarget(self.carrier.target)
 
     init(carrier: any HTTPCarrier) { self.carrier = carrier }
@@ -66,7 +67,7 @@ public final class HTTPExchange {
     /// An exchange is answered once: a second answer is a programming error and stops the process.
     public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
         self.claimAnswer()
-        self.carrier.answer(status: status, headers: headers, body: body)
+        self.carrier.answer(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra, body: body)
     }
 
     /// Sends the head of an answer whose body follows piece by piece; it is the exchange's one answer, under the
@@ -75,8 +76,13 @@ public final class HTTPExchange {
     /// used for another request afterwards.
     public func startStream(status: Int, headers: HTTPHeaders) -> HTTPStream {
         self.claimAnswer()
-        self.carrier.startStream(status: status, headers: headers)
+        self.carrier.startStream(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra)
         return HTTPStream(carrier: self.carrier)
+    }
+
+    /// Adds fields to the answer, whoever gives it and whichever it is.
+    public func addToAnswer(_ headers: HTTPHeaders) {
+        self.extra = self.extra.isEmpty ? headers : self.extra + headers
     }
 
     /// The carrier and the fields of the 101 answer, if this is the opening handshake of a WebSocket; whoever asks
@@ -86,7 +92,7 @@ public final class HTTPExchange {
     ) throws(WebSocketRefusal) -> (carrier: any HTTPCarrier, headers: HTTPHeaders) {
         let fields = try WebSocketHandshake.answer(to: self.carrier, origins: origins)
         self.claimAnswer()
-        return (self.carrier, fields)
+        return (self.carrier, fields + self.extra)
     }
 
     private func claimAnswer() {

@@ -42,6 +42,12 @@ public final class HTTPServer {
     /// Not for unix sockets: evhttp cannot name their peers.
     public func listen(descriptor: CInt) throws(HTTPListenError) { try self.end.listen(descriptor: descriptor) }
 
+    /// What protects the connections that are accepted from now on; those that are open keep what they have. Nil is plain.
+    public var tls: TLSContext? {
+        get { self.end.tls }
+        set { self.end.tls = newValue }
+    }
+
     /// Open connections.
     public var connections: Int { self.end.connectionCount }
 

@@ -10,6 +10,15 @@ import Glibc
     public enum Security: Sendable {
         /// Not at all.
         case plain
+        /// By TLS, as a client, whose server bears this name.
+        case tls(TLSContext, serverName: String)
+        /// By TLS, as a server.
+        case tlsServer(TLSContext)
+
+        var isPlain: Bool {
+            if case .plain = self { return true }
+            return false
+        }
     }
 
     /// Why a stream ended.
@@ -22,6 +31,8 @@ import Glibc
         case connectTimeout
         /// The name could not be turned into an address; the resolver's words.
         case unresolved(String)
+        /// TLS found fault with the peer, or it with us; OpenSSL's words.
+        case insecure(String)
         /// The system reported this `errno`.
         case failed(CInt)
 
@@ -32,6 +43,7 @@ import Glibc
             case .endOfFile: "the peer closed the connection"
             case .connectTimeout: "no connection within the time limit"
             case .unresolved(let words): "the address could not be resolved: \(words)"
+            case .insecure(let words): "TLS failed: \(words)"
             case .failed(let code): unsafe String(cString: strerror(code))
             }
         }
@@ -113,28 +125,32 @@ import Glibc
         self.security = security
         self.handlers = handlers
         unsafe self.bufferevent = self.makeBufferevent(fd: fd)
-        self.didConnect()
+        // With TLS the handshake comes first.
+        if security.isPlain { self.didConnect() }
     }
 
     /// The one place that makes a bufferevent, and so the one that TLS changes.
     private func makeBufferevent(fd: CInt) -> OpaquePointer {
+        let made: OpaquePointer?
         switch self.security {
         case .plain:
-            guard
-                let bufferevent = unsafe bufferevent_socket_new(
-                    self.loop.base, fd, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
-            else { preconditionFailure("libevent: no memory for a bufferevent") }
-            unsafe bufferevent_setcb(
-                bufferevent,
-                { _, context in unsafe ByteStream.from(context)?.didReceive() },
-                { _, context in unsafe ByteStream.from(context)?.didDrain() },
-                { _, events, context in
-                    let code = errno
-                    unsafe ByteStream.from(context)?.didHappen(Int32(events), errno: code)
-                },
-                Unmanaged.passUnretained(self).toOpaque())
-            return unsafe bufferevent
+            unsafe made = bufferevent_socket_new(self.loop.base, fd, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+        case .tls(let context, let name):
+            unsafe made = context.makeBufferevent(loop: self.loop, descriptor: fd, serverName: name, isServer: false)
+        case .tlsServer(let context):
+            unsafe made = context.makeBufferevent(loop: self.loop, descriptor: fd, isServer: true)
         }
+        guard let bufferevent = unsafe made else { preconditionFailure("libevent: no memory for a bufferevent") }
+        unsafe bufferevent_setcb(
+            bufferevent,
+            { _, context in unsafe ByteStream.from(context)?.didReceive() },
+            { _, context in unsafe ByteStream.from(context)?.didDrain() },
+            { _, events, context in
+                let code = errno
+                unsafe ByteStream.from(context)?.didHappen(Int32(events), errno: code)
+            },
+            Unmanaged.passUnretained(self).toOpaque())
+        return unsafe bufferevent
     }
 
     private static func from(_ context: UnsafeMutableRawPointer?) -> ByteStream? {
@@ -164,8 +180,8 @@ import Glibc
         // Refused for Unix sockets, where nothing waits anyway.
         _ = unsafe setsockopt(
             bufferevent_getfd(bufferevent), CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
-        // Writing is ours (see `flush`): libevent writes only what the socket did not take at once.
-        unsafe bufferevent_disable(bufferevent, Int16(EV_WRITE))
+        // Writing is ours (see `flush`): libevent writes only what the socket did not take at once. TLS is libevent's.
+        if self.security.isPlain { unsafe bufferevent_disable(bufferevent, Int16(EV_WRITE)) }
         unsafe bufferevent_enable(bufferevent, Int16(EV_READ))
         self.write(self.early)
         self.early = []
@@ -190,7 +206,7 @@ import Glibc
             return
         }
         unsafe evbuffer_add(bufferevent_get_output(bufferevent), bytes.baseAddress, bytes.count)
-        guard !self.flushIsDue else { return }
+        guard !self.flushIsDue, self.security.isPlain else { return }
         self.flushIsDue = true
         self.loop.atEndOfTick { [weak self] in self?.flush() }
     }
@@ -203,7 +219,7 @@ import Glibc
     /// Writes straight to the socket, which saves libevent two changes of its poll set per pass.
     private func flush() {
         self.flushIsDue = false
-        guard let bufferevent = unsafe self.bufferevent, self.isConnected else { return }
+        guard let bufferevent = unsafe self.bufferevent, self.isConnected, self.security.isPlain else { return }
         let output = unsafe bufferevent_get_output(bufferevent)
         guard unsafe bufferevent_get_enabled(bufferevent) & Int16(EV_WRITE) == 0 else { return }
         // libevent freezes the front of the buffer against everyone but itself.
@@ -215,7 +231,7 @@ import Glibc
     }
 
     private func didDrain() {
-        guard self.isConnected, let bufferevent = unsafe self.bufferevent else { return }
+        guard self.isConnected, self.security.isPlain, let bufferevent = unsafe self.bufferevent else { return }
         if unsafe evbuffer_get_length(bufferevent_get_output(bufferevent)) == 0 {
             unsafe bufferevent_disable(bufferevent, Int16(EV_WRITE))
         }
@@ -243,7 +259,10 @@ import Glibc
 
     private func didHappen(_ events: Int32, errno code: CInt) {
         if events & Int32(BEV_EVENT_CONNECTED) != 0 { return self.didConnect() }
-        let reason: CloseReason = events & Int32(BEV_EVENT_EOF) != 0 ? .endOfFile : .failed(code)
+        var reason: CloseReason = events & Int32(BEV_EVENT_EOF) != 0 ? .endOfFile : .failed(code)
+        if let bufferevent = unsafe self.bufferevent, let words = unsafe TLSContext.failure(of: bufferevent) {
+            reason = .insecure(words)
+        }
         if self.isConnected { self.finish(reason) } else { self.tryNextAddress(after: reason) }
     }
 

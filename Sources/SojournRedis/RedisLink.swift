@@ -83,11 +83,16 @@ final class RedisLink {
         self.reader = RESPReader()
         self.handshake = Handshake(self.options, checks: self.checks)
         self.stream = ByteStream.connect(
-            to: self.endpoint, loop: self.loop, timeoutMs: self.options.connectTimeoutMs,
+            to: self.endpoint, loop: self.loop, security: self.security, timeoutMs: self.options.connectTimeoutMs,
             handlers: unsafe .init(
                 connected: { [weak self] in self?.greet() },
                 received: { [weak self] bytes in unsafe self?.receive(bytes) },
                 closed: { [weak self] reason in self?.closed(reason) }))
+    }
+
+    private var security: ByteStream.Security {
+        guard let tls = self.options.tls, case .tcp(let host, _) = self.endpoint else { return .plain }
+        return .tls(tls, serverName: host)
     }
 
     private func greet() {

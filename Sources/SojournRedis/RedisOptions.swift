@@ -1,5 +1,9 @@
+public import SojournLoop
+
 /// How to talk to one Redis server.
 public struct RedisOptions: Sendable {
+    /// Protects the connection by TLS; nil is plain.
+    public var tls: TLSContext?
     /// The ACL user; nil is the default user.
     public var user: String?
     /// The password; nil sends no AUTH.

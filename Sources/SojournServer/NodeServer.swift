@@ -12,9 +12,16 @@ final class NodeServer {
     let deltas: DeltaBatcher
     let openings: OpeningGate
     private(set) lazy var beats = BeatWheel(loop: self.loop, interval: self.configuration.streamHeartbeat)
-    private let keys: APIKeys
+    private(set) var gate: Gate
+    let addresses: ClientAddress
+    private let cors: CORSPolicy
+    /// The live streams of the whole node; set by the server.
+    var census: StreamCensus
     private let startedAt = EventLoop.now
+    private(set) var routes: [Route] = []
     private var router = Router([])
+    /// What `/openapi.json` answers; made when it is first asked for.
+    private(set) lazy var description = OpenAPI.document(self.routes, version: self.configuration.version).bytes
     private var http: HTTPServer?
     private(set) var streams: [ObjectIdentifier: EventStream] = [:]
     private(set) var gateways: [ObjectIdentifier: SocketGateway] = [:]
@@ -37,17 +44,21 @@ final class NodeServer {
         self.shard = shard
         self.deltas = DeltaBatcher(shard: shard)
         self.openings = OpeningGate(loop: loop)
+        self.census = StreamCensus(most: configuration.streams, mostByAddress: configuration.streamsPerAddress)
         self.configuration = configuration
         self.log = log
-        self.keys = APIKeys(configuration.apiKeys)
+        self.gate = Gate(configuration.credentials)
+        self.cors = CORSPolicy(configuration.corsOrigins)
+        self.addresses = ClientAddress(proxies: configuration.trustedProxies)
     }
 
     /// Listens and returns the port.
     func start(port: Int) throws(HTTPListenError) -> Int {
-        self.router = Router(
+        self.routes =
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
-                + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes
-                + self.agentRoutes + self.erasureRoutes + self.searchRoutes)
+            + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes
+            + self.tokenRoutes + self.erasureRoutes + self.searchRoutes
+        self.router = Router(self.routes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
@@ -55,8 +66,15 @@ final class NodeServer {
         limits.bodyBytes = self.configuration.bodyBytes
         limits.connections = self.configuration.connections
         let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [weak self] in self?.handle($0) }
+        http.tls = self.configuration.credentials.tls
         self.http = http
         return try http.listen(host: self.configuration.host, port: port)
+    }
+
+    /// Takes other keys and another certificate; what is open goes on.
+    func renew(_ credentials: Credentials) {
+        self.gate = Gate(credentials)
+        if let tls = credentials.tls { self.http?.tls = tls }
     }
 
     /// Seconds since the start.
@@ -66,14 +84,19 @@ final class NodeServer {
 
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
-        // The upgrade to a WebSocket is open; its first operation authenticates.
-        if segments.first == "api", path != Self.webSocketPath, !self.keys.admits(exchange) {
-            exchange.respond(status: 401, headers: Answer.jsonHeaders, body: APIKeys.refusal.bytes)
-            return
+        let match = self.router.match(exchange.method, segments)
+        if segments.first == "api" { exchange.addToAnswer(self.protections) }
+        if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
+        var caller = Caller.anyone
+        if segments.first == "api", match.route?.isOpen != true {
+            let now = self.shard.now
+            guard let known = self.gate.caller(of: exchange, withQuery: match.route?.takesQueryToken == true, at: now)
+            else { return self.turnAway(exchange) }
+            caller = known
         }
-        switch self.router.match(exchange.method, segments) {
+        switch match {
         case .route(let route, let captures):
-            let context = RouteContext(exchange: exchange, captures: captures)
+            let context = RouteContext(exchange: exchange, captures: captures, caller: caller)
             guard route.opensStream else { return self.loop.spawn { await self.run(route, context) } }
             self.openings.enter { [weak self] in self?.loop.spawn { await self?.run(route, context) } }
         case .otherMethods(let methods):
@@ -87,9 +110,33 @@ final class NodeServer {
         }
     }
 
+    /// What keeps browsers from taking an answer for something else.
+    private var protections: HTTPHeaders {
+        self.http?.tls == nil ? Self.plainProtections : Self.secureProtections
+    }
+
+    private static let plainProtections: HTTPHeaders = [("X-Content-Type-Options", "nosniff")]
+    private static let secureProtections: HTTPHeaders =
+        plainProtections + [("Strict-Transport-Security", "max-age=31536000")]
+
+    /// Says to a browser whether a page may call; true when that was all it asked (a preflight request, which never
+    /// carries a key).
+    private func answersPreflight(_ exchange: HTTPExchange, _ segments: [String]) -> Bool {
+        guard let fields = self.cors.fields(for: exchange.header("Origin")) else { return false }
+        exchange.addToAnswer(fields)
+        guard exchange.method == .options, exchange.header("Access-Control-Request-Method") != nil,
+            case .otherMethods(let methods) = self.router.match(.options, segments)
+        else { return false }
+        exchange.addToAnswer(CORSPolicy.preflight(methods))
+        exchange.respond(status: 204)
+        return true
+    }
+
     private func run(_ route: Route, _ context: RouteContext) async {
         let exchange = context.exchange
         do throws(StoreError) {
+            try await self.confine(context, to: route)
+            try await self.limit(context, route)
             switch try await route.handler(context) {
             case .json(let status, let json):
                 exchange.respond(status: status, headers: Answer.jsonHeaders, body: json.bytes)
@@ -98,14 +145,10 @@ final class NodeServer {
             case .taken: break
             }
         } catch {
+            if route.opensStream { self.openings.leave() }
             self.refuse(exchange, error)
         }
     }
-
-    /// Whether everything is open to everyone.
-    var isOpen: Bool { self.keys.isEmpty }
-    func admits(_ exchange: HTTPExchange) -> Bool { self.keys.admits(exchange) }
-    func admits(token: String) -> Bool { self.keys.admits(token: token) }
 
     func refuse(_ exchange: HTTPExchange, _ error: StoreError, _ headers: HTTPHeaders = []) {
         exchange.respond(

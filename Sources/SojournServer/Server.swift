@@ -31,11 +31,13 @@ public final class Server: Sendable {
         var parts: [(loop: EventLoop, node: Confined<NodeServer>)] = []
         var port = configuration.port
         let duties = store.duties
+        let census = StreamCensus(most: configuration.streams, mostByAddress: configuration.streamsPerAddress)
         for (loop, shard) in zip(store.loops, store.shards) {
             let wanted = port
             let (node, bound) = try await loop.run {
                 let node = NodeServer(loop: loop, shard: shard.value, configuration: configuration, log: log)
                 node.archiveTrouble = { try? await store.loops[0].run { duties.value.archiveTrouble } ?? nil }
+                node.census = census
                 node.hurry = { store.loops[0].execute { duties.value.hurry() } }
                 return (Confined(node, to: loop), try node.start(port: wanted))
             }
@@ -61,6 +63,12 @@ public final class Server: Sendable {
             }
         }
         return Server(port: port, store: store, parts: parts, configuration: configuration)
+    }
+
+    /// Takes other keys and another certificate, on every loop. What is open goes on; a token that was signed by a key
+    /// that is gone is refused from now on.
+    public func renew(_ credentials: Credentials) async {
+        for (loop, node) in self.parts { try? await loop.run { node.value.renew(credentials) } }
     }
 
     /// Stops accepting, tells the streams to reconnect elsewhere, finishes requests. The store goes on.

@@ -1,11 +1,27 @@
+public import SojournLoop
+
 /// How a node serves its sessions over HTTP. Durations are milliseconds.
 public struct ServerConfiguration: Sendable {
     /// The address to listen on.
     public var host = "127.0.0.1"
     /// The port; 0 takes a free one.
     public var port = 3000
-    /// The keys that open `/api`; none leaves it open.
-    public var apiKeys: [String] = []
+    /// What admits clients, and what they know this node by; it may be renewed while the node runs.
+    public var credentials = Credentials()
+    /// The version that the description of the interface bears.
+    public var version = "0"
+    /// How often something may be asked.
+    public var rateRules = RateRules()
+    /// How many live sessions a user may have; nil is any number. Creates at the same moment may go one beyond.
+    public var sessionsPerUser: Int?
+    /// The most live streams of this node.
+    public var streams = 100_000
+    /// The most live streams of one client address on this node.
+    public var streamsPerAddress = 10_000
+    /// Web pages whose scripts may call this node, by origin; `*` is all.
+    public var corsOrigins: [String] = []
+    /// Proxies that are believed when they say whom they speak for.
+    public var trustedProxies: [AddressRange] = []
     /// Whether `POST /test/clock` exists.
     public var testClock = false
     /// How long a message with transport `http` or `sse` waits for its answer.
@@ -35,4 +51,39 @@ public struct ServerConfiguration: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+/// What admits clients, and what they know a node by.
+public struct Credentials: Sendable {
+    /// Protects the connections by TLS; nil leaves them plain.
+    public var tls: TLSContext?
+    /// The keys that open `/api`, each for its role. Without any, here or in ``apiKeys``, it is open.
+    public var accessKeys: [AccessKey] = []
+    /// Secrets that open all of `/api`, without a name or role.
+    public var apiKeys: [String] = []
+    /// The keys of session tokens: the first that can signs, all check.
+    public var tokenKeys: [TokenKey] = []
+    /// Whom session tokens are for, their `aud`.
+    public var tokenAudience = "sojourn"
+
+    /// Nothing: an open interface without TLS and tokens.
+    public init() {}
+}
+
+extension ServerConfiguration {
+    /// See ``Credentials/accessKeys``.
+    public var accessKeys: [AccessKey] {
+        get { self.credentials.accessKeys }
+        set { self.credentials.accessKeys = newValue }
+    }
+    /// See ``Credentials/apiKeys``.
+    public var apiKeys: [String] {
+        get { self.credentials.apiKeys }
+        set { self.credentials.apiKeys = newValue }
+    }
+    /// See ``Credentials/tokenKeys``.
+    public var tokenKeys: [TokenKey] {
+        get { self.credentials.tokenKeys }
+        set { self.credentials.tokenKeys = newValue }
+    }
 }

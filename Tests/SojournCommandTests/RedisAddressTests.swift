@@ -42,13 +42,20 @@ import Testing
     ])
     func `everything else is refused with the rule`(text: String) throws {
         let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
-        #expect(rule.sentence == "redis://[user:password@]host[:port][/db] or unix:/path[?db=n]")
+        #expect(rule.sentence == "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=n]")
     }
 
-    @Test(arguments: ["rediss://h", "redis+sentinel://h/name", "redis+cluster://h"])
+    @Test(arguments: ["redis+sentinel://h/name", "redis+cluster://h"])
     func `what is not supported yet is said so`(text: String) throws {
         let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
         #expect(rule.sentence.hasSuffix("does not support \(text.prefix { $0 != ":" }):// yet"))
+    }
+
+    @Test func `an s asks for TLS`() throws {
+        let address = try RedisAddress("rediss://u:p@h:7000/2")
+        #expect(address.isSecure && address.place == .tcp(host: "h", port: 7000) && address.database == 2)
+        #expect(address.shown == "rediss://u@h:7000/2")
+        #expect(try !RedisAddress("redis://h").isSecure)
     }
 
     @Test func `a path that no socket can have is refused`() throws {

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournServer
 import Testing
 
 @testable import SojournCommand
@@ -90,7 +91,7 @@ func readSettings(
                 == TimeoutSettings(
                     defaultTimeout: 450_000, minimumTimeout: 30_000, maximumTimeout: 6_000_000,
                     maxDuration: 12_000_000, warning: 120_000, autoRenew: false))
-        #expect(settings.apiKeys == ["secret"])
+        #expect(settings.apiKeys == [AccessKey(name: "key-1", role: .admin, secret: "secret")])
     }
 
     @Test func `a variable of ours counts more than its alias, and an empty one not at all`() throws {
@@ -98,7 +99,11 @@ func readSettings(
             "SOJOURN_API_KEYS": "a, b,,c ", "ELIZA_SERVER_AUTH_TOKEN": "other", "SOJOURN_PORT": "",
             "SOJOURN_SESSION_DEFAULT_TIMEOUT_MINUTES": "", "SESSION_DEFAULT_TIMEOUT_MINUTES": "9",
         ]).settings
-        #expect(settings.apiKeys == ["a", "b", "c"])
+        #expect(
+            settings.apiKeys
+                == ["a", "b", "c"].enumerated().map { place, secret in
+                    AccessKey(name: "key-\(place + 1)", role: .admin, secret: secret)
+                })
         #expect(settings.port == 3000)
         #expect(settings.timeouts.defaults.timeout == 9 * 60_000)
     }
@@ -178,13 +183,13 @@ func readSettings(
             ),
             (
                 ["--redis", "http://x"],
-                "the setting redis (--redis) is \"http://x\", but must be redis://[user:password@]host[:port][/db] or "
+                "the setting redis (--redis) is \"http://x\", but must be redis[s]://[user:password@]host[:port][/db] or "
                     + "unix:/path[?db=n]"
             ),
             (
-                ["--redis", "rediss://me:secret@host"],
-                "the setting redis (--redis) is \"rediss://(not shown)@host\", but must be redis:// or unix: in this "
-                    + "version, which does not support rediss:// yet"
+                ["--redis", "redis+cluster://me:secret@host"],
+                "the setting redis (--redis) is \"redis+cluster://(not shown)@host\", but must be redis://, rediss:// or "
+                    + "unix: in this version, which does not support redis+cluster:// yet"
             ),
             (
                 ["--session-min-timeout-minutes=50", "--session-max-timeout-minutes=10"],

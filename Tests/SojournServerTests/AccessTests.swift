@@ -61,4 +61,62 @@ import Testing
         }
         await node.stop()
     }
+
+    @Test func `a role may do what it is for and no more`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let hashed = try #require(
+            AccessKey(name: "w", role: .worker, digest: AccessKey.digest(of: "secret-worker")))
+        let node = try await TestNode.start(
+            on: redis,
+            server: {
+                $0.accessKeys = [
+                    AccessKey(name: "a", role: .admin, secret: "secret-admin"),
+                    AccessKey(name: "b", role: .backend, secret: "secret-backend"), hashed,
+                    AccessKey(name: "r", role: .read, secret: "secret-read"),
+                ]
+            })
+        let create = #"{"agentId":"\#(TestNode.agent)","userId":"\#(TestNode.user)"}"#
+        let made = try node.call("POST", "", create, headers: ["X-API-KEY": "secret-backend"])
+        let id = try #require(made["sessionId"]?.string)
+        let agents = "/api/messaging/agents"
+        // What each role gets, in the order admin, backend, worker, read.
+        let rows: [(method: String, target: String, body: String?, statuses: [Int])] = [
+            ("GET", TestNode.base, nil, [200, 403, 403, 403]),
+            ("GET", agents, nil, [200, 403, 403, 403]),
+            ("DELETE", agents + "/\(TestNode.agent)", nil, [404, 403, 403, 403]),
+            ("POST", TestNode.base, create, [201, 201, 403, 403]),
+            ("POST", TestNode.base + "/\(id)/messages", #"{"content":"hi"}"#, [201, 201, 403, 403]),
+            ("POST", TestNode.base + "/\(id)/renew", nil, [200, 200, 403, 403]),
+            ("PATCH", TestNode.base + "/\(id)/timeout", #"{"timeoutMinutes":20}"#, [200, 200, 403, 403]),
+            ("POST", TestNode.base + "/\(id)/heartbeat", nil, [200, 200, 403, 403]),
+            ("POST", TestNode.base + "/heartbeat", #"{"sessions":["\#(id)"]}"#, [200, 200, 403, 403]),
+            ("POST", agents + "/\(TestNode.agent)/turns/claim", nil, [200, 200, 200, 403]),
+            ("GET", TestNode.base + "/\(id)", nil, [200, 200, 200, 200]),
+            ("GET", TestNode.base + "/\(id)/messages", nil, [200, 200, 200, 200]),
+            ("GET", TestNode.base + "/health", nil, [200, 200, 200, 200]),
+            ("GET", TestNode.base + "/no/such/route", nil, [404, 404, 404, 404]),
+        ]
+        for row in rows {
+            for (role, expected) in zip(["admin", "backend", "worker", "read"], row.statuses) {
+                let answer = try node.call(
+                    row.method, target: row.target, row.body, headers: ["Authorization": "Bearer secret-\(role)"])
+                #expect(answer.status == expected, "\(role) \(row.method) \(row.target): \(answer.text)")
+                if expected == 403 { #expect(answer.code == "FORBIDDEN") }
+            }
+        }
+        await node.stop()
+    }
+
+    @Test func `a digest that is none makes no key`() {
+        let good = AccessKey.digest(of: "secret")
+        #expect(AccessKey(name: "a", role: .read, digest: good) == AccessKey(name: "a", role: .read, secret: "secret"))
+        for text in [
+            "", "secret", "sha256:", String(good.dropLast()), good + "0", good.replacing("sha256:", with: "md5:"),
+            "sha256:" + String(repeating: "+1", count: 32), "sha256:" + String(repeating: "zz", count: 32),
+        ] {
+            #expect(AccessKey(name: "a", role: .read, digest: text) == nil, "\(text)")
+        }
+        #expect(Set((0..<100).map { _ in AccessKey.newSecret() }).count == 100)
+    }
 }

@@ -305,6 +305,7 @@ extension BadInput {
         let requests: [(String, String, String?)] = [
             ("GET", "turns", nil), ("GET", "turns/1", nil), ("GET", "queue", nil), ("DELETE", "queue/1", nil),
             ("POST", "interrupt", ""), ("POST", "deltas", #"{"messageId":"m","text":"a"}"#), ("POST", "archive", ""),
+            ("POST", "tokens", "{}"),
         ]
         for (method, path, body) in requests {
             rows += [

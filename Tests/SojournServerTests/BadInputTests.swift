@@ -42,7 +42,7 @@ extension BadInput {
             let node = confined.value
             let routes =
                 node.sessionRoutes + node.messageRoutes + node.timeoutRoutes + node.deltaRoutes
-                + node.nodeRoutes + node.turnRoutes
+                + node.nodeRoutes + node.turnRoutes + node.tokenRoutes.filter { $0.pattern.last == "tokens" }
             return routes.map { (method: $0.method.rawValue, pattern: $0.pattern) }
         }
         func rows(_ pattern: [String], id: String? = nil) -> [BadInput] {
@@ -54,7 +54,7 @@ extension BadInput {
                     }
             }
         }
-        for (method, pattern) in patterns where pattern != ["livez"] {
+        for (method, pattern) in patterns where pattern.count > 1 {
             let name = "\(method) /\(pattern.joined(separator: "/"))"
             if pattern.contains(":id") {
                 for id in ["{unknown}", "{ended}", "{expired}"] {

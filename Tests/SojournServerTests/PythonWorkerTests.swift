@@ -8,7 +8,8 @@ import Testing
 @testable import SojournServer
 
 /// Workers in another language, in processes of their own.
-@Suite struct PythonWorkerTests {
+@Suite(.enabled(if: SecureRun.certificate == nil, "the worker of the README speaks plain HTTP"))
+struct PythonWorkerTests {
     /// The worker of the README, as it stands there.
     private func worker() throws -> String { try Readme.block("python") }
 

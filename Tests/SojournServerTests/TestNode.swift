@@ -34,7 +34,7 @@ final class TestNode: Sendable {
         store change: (inout StoreConfiguration) -> Void = { _ in },
         server adjust: (inout ServerConfiguration) -> Void = { _ in }
     ) async throws -> TestNode {
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
+        var configuration = try StoreConfiguration(reaching: redis, nodeName: name)
         configuration.testClock = true
         configuration.partitions = 16
         change(&configuration)
@@ -42,8 +42,7 @@ final class TestNode: Sendable {
         var archive: Archive?
         if let archivePath { archive = try await Archive.open(path: archivePath, log: .silent) }
         let store = try await SessionStore.start(configuration: configuration, loops: loops, archive: archive)
-        var settings = ServerConfiguration()
-        settings.port = 0
+        var settings = try ServerConfiguration.forTests()
         settings.testClock = true
         adjust(&settings)
         let server = try await Server.start(configuration: settings, store: store)
@@ -65,7 +64,8 @@ final class TestNode: Sendable {
     /// A connection on which nothing was sent yet.
     func connect(deadlineMilliseconds: Int = 10_000, receiveBuffer: CInt? = nil) throws -> RawHTTP {
         try RawHTTP(
-            port: self.server.port, deadlineMilliseconds: deadlineMilliseconds, receiveBuffer: receiveBuffer)
+            port: self.server.port, deadlineMilliseconds: deadlineMilliseconds, receiveBuffer: receiveBuffer,
+            tls: SecureRun.certificate != nil)
     }
 
     /// The bytes of a request; a body counts as JSON unless a header says otherwise.

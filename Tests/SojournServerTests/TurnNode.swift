@@ -22,12 +22,11 @@ final class TurnNode: Sendable {
         _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> TurnNode {
         let loop = EventLoop(name: name)
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
+        var configuration = try StoreConfiguration(reaching: redis, nodeName: name)
         configuration.partitions = 16
         change(&configuration)
         let store = try await SessionStore.start(configuration: configuration, loops: [loop])
-        var serving = ServerConfiguration()
-        serving.port = 0
+        var serving = try ServerConfiguration.forTests()
         serving.testClock = configuration.testClock
         serving.answerLimit = answerLimit
         let server = try await Server.start(configuration: serving, store: store)
@@ -59,7 +58,8 @@ final class TurnNode: Sendable {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        let client = try RawHTTP(port: port, deadlineMilliseconds: 60_000)
+                        let client = try RawHTTP(
+                            port: port, deadlineMilliseconds: 60_000, tls: SecureRun.certificate != nil)
                         try client.send(request)
                         let response = try client.readResponse()
                         return (response.status, (try? JSON.parse(response.body)) ?? .null)

@@ -61,9 +61,13 @@ public final class RawHTTP {
     private var chunked = false
     private var decoded: [UInt8] = []
     private let deadlineMilliseconds: Int
+    private var tls: RawTLS?
 
-    /// Connects to a port of 127.0.0.1.
-    public init(port: Int, deadlineMilliseconds: Int = 10_000, receiveBuffer: CInt? = nil) throws {
+    /// The version of TLS that was agreed on; nil without.
+    public var tlsVersion: String? { self.tls?.version }
+
+    /// Connects to a port of 127.0.0.1, over TLS if asked, with whatever certificate.
+    public init(port: Int, deadlineMilliseconds: Int = 10_000, receiveBuffer: CInt? = nil, tls: Bool = false) throws {
         self.deadlineMilliseconds = deadlineMilliseconds
         self.descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var on: CInt = 1
@@ -81,6 +85,7 @@ public final class RawHTTP {
             }
         }
         guard code == 0 else { throw RawHTTPError.connect(errno) }
+        if tls { self.tls = try RawTLS(self.descriptor) }
     }
 
     deinit { self.close() }
@@ -92,6 +97,10 @@ public final class RawHTTP {
 
     /// Sends bytes, all of them.
     public func send(_ bytes: [UInt8]) throws {
+        if let tls = self.tls {
+            guard tls.send(bytes) else { throw RawHTTPError.send(EPIPE) }
+            return
+        }
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -126,8 +135,13 @@ public final class RawHTTP {
         let left = ContinuousClock.now.duration(to: deadline)
         let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
         var polled = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
-        guard milliseconds > 0, poll(&polled, 1, CInt(milliseconds)) > 0 else {
+        guard self.tls?.pending == true || (milliseconds > 0 && poll(&polled, 1, CInt(milliseconds)) > 0) else {
             throw RawHTTPError.deadline(received: String(decoding: self.received, as: UTF8.self))
+        }
+        if let tls = self.tls {
+            guard let bytes = tls.receive() else { return false }
+            self.received += bytes
+            return true
         }
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = recv(self.descriptor, &buffer, buffer.count, 0)

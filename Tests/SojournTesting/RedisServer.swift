@@ -1,3 +1,4 @@
+import Foundation
 public import SojournLoop
 
 /// A real redis-server of one test: its own folder, Unix socket and, if asked, a free TCP port.
@@ -8,12 +9,15 @@ public final class RedisServer: Sendable {
     public let port: Int
     private let settings: [String]
     private let password: String?
+    /// The port for TLS in a secure run, or 0.
+    private let securePort: Int
     private let process = Locked<TestProcess?>(nil)
 
     private init(tcp: Bool, password: String?, settings: [String]) {
         self.port = tcp ? TestListener.freePort() : 0
         self.password = password
         self.settings = settings
+        self.securePort = SecureRun.certificate == nil ? 0 : TestListener.freePort()
     }
 
     deinit { self.stop() }
@@ -34,6 +38,21 @@ public final class RedisServer: Sendable {
     /// Its TCP address.
     public var tcpEndpoint: Endpoint { .tcp(host: "127.0.0.1", port: self.port) }
 
+    /// Its address for TLS in a secure run; ask as the user of the README, with the run's certificate.
+    public var secureEndpoint: Endpoint { .tcp(host: "127.0.0.1", port: self.securePort) }
+
+    /// What makes it listen for TLS, too, in a secure run.
+    private func security() throws -> [String] {
+        guard let certificate = SecureRun.certificate else { return [] }
+        let users = "user default on \(self.password.map { ">" + $0 } ?? "nopass") ~* &* +@all\n\(SecureRun.acl)\n"
+        try users.write(toFile: self.folder.file("users.acl"), atomically: true, encoding: .utf8)
+        return [
+            "--tls-port", "\(self.securePort)", "--tls-cert-file", certificate.file, "--tls-key-file", certificate.key,
+            "--tls-ca-cert-file", certificate.file, "--tls-auth-clients", "yes", "--aclfile",
+            self.folder.file("users.acl"),
+        ]
+    }
+
     /// Starts it again with the same data and waits until it answers.
     public func restart() async throws {
         self.stop()
@@ -52,7 +71,7 @@ public final class RedisServer: Sendable {
             "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction",
             "--enable-debug-command", "yes",
         ]
-        let access = self.password.map { ["--requirepass", $0] } ?? []
+        let access = try self.securePort == 0 ? self.password.map { ["--requirepass", $0] } ?? [] : self.security()
         let process = try TestProcess("redis-server", defaults + access + self.settings)
         self.process.withLock { $0 = process }
     }

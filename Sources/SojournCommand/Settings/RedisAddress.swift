@@ -7,6 +7,8 @@ struct RedisAddress: Sendable, Hashable {
     }
 
     var place: Place
+    /// Whether it is reached over TLS.
+    var isSecure = false
     /// The ACL user; nil is Redis' own `default`.
     var user: String?
     var password: String?
@@ -16,16 +18,19 @@ struct RedisAddress: Sendable, Hashable {
     /// A server on a unix socket, without login.
     init(unix path: String) { self.place = .unix(path: path) }
 
-    /// Reads `redis://[user:password@]host[:port][/db]` or `unix:/path[?db=n&user=…&password=…]`.
+    /// Reads `redis[s]://[user:password@]host[:port][/db]` or `unix:/path[?db=n&user=…&password=…]`.
     init(_ text: String) throws {
         guard let colon = text.firstIndex(of: ":") else { throw Self.rule }
         let scheme = text[..<colon].lowercased()
         let rest = text[text.index(after: colon)...]
         switch scheme {
         case "redis": try self.init(authority: rest)
+        case "rediss":
+            try self.init(authority: rest)
+            self.isSecure = true
         case "unix": try self.init(socket: rest)
-        case "rediss", "redis+sentinel", "redis+cluster":
-            throw Rule("redis:// or unix: in this version, which does not support \(scheme):// yet")
+        case "redis+sentinel", "redis+cluster":
+            throw Rule("redis://, rediss:// or unix: in this version, which does not support \(scheme):// yet")
         default: throw Self.rule
         }
     }
@@ -35,7 +40,8 @@ struct RedisAddress: Sendable, Hashable {
         let login = self.user.map { "\($0)@" } ?? ""
         switch self.place {
         case .tcp(let host, let port):
-            return "redis://\(login)\(host.contains(":") ? "[\(host)]" : host):\(port)/\(self.database)"
+            return
+                "redis\(self.isSecure ? "s" : "")://\(login)\(host.contains(":") ? "[\(host)]" : host):\(port)/\(self.database)"
         case .unix(let path): return "unix:\(path)" + (self.database == 0 ? "" : "?db=\(self.database)")
         }
     }
@@ -48,7 +54,7 @@ struct RedisAddress: Sendable, Hashable {
         return text.contains("password=") ? String(text.prefix { $0 != "?" }) + "?(not shown)" : text
     }
 
-    private static let rule = Rule("redis://[user:password@]host[:port][/db] or unix:/path[?db=n]")
+    private static let rule = Rule("redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=n]")
 
     private init(authority text: Substring) throws {
         guard text.hasPrefix("//") else { throw Self.rule }

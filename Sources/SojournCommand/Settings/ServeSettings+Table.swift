@@ -4,7 +4,7 @@ import SojournStore
 extension ServeSettings {
     /// Every setting there is, in the order of the help.
     static let table: [Setting] =
-        network + storage + operation + timeoutTable
+        network + trust + storage + operation + timeoutTable
 
     private static let network: [Setting] = [
         Setting(
@@ -16,14 +16,6 @@ extension ServeSettings {
         ) {
             $0.port = try Rule.integer($1, 0...65_535)
         },
-        Setting(
-            name: "api-keys", aliases: ["ELIZA_SERVER_AUTH_TOKEN"], placeholder: "KEY,…", standard: "none",
-            help: "keys of which every request needs one", shown: { _ in "(not shown)" },
-            apply: { settings, text in
-                let keys = text.split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
-                guard !keys.isEmpty else { throw Rule("one or more keys with commas between them") }
-                settings.apiKeys = keys
-            }),
         Setting(
             name: "websocket-origins", placeholder: "ORIGIN,…", standard: "the host that a page was loaded from",
             help: "web pages that may open a WebSocket; * is every one"
@@ -51,7 +43,7 @@ extension ServeSettings {
         ) { $0.data = try Rule.path($1) },
         Setting(
             name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
-            help: "redis://[user:password@]host[:port][/db] or unix:/path[?db=0&user=…&password=…]",
+            help: "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=0&user=…&password=…]",
             shown: RedisAddress.redacted
         ) { $0.redis = try RedisAddress($1) },
         Setting(

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournServer
 import SojournStore
 
 /// Everything that `sojourn serve` can be told, as typed values. Durations are milliseconds.
@@ -24,9 +25,43 @@ struct ServeSettings: Sendable {
     /// How many event loops run.
     var loops = Cores.available
     /// The keys of which every request needs one; none means no keys.
-    var apiKeys: [String] = []
+    var apiKeys: [AccessKey] = []
+    /// The file with more of them.
+    var apiKeyFile: String?
+    /// The keys of session tokens.
+    var tokenKeys: [TokenKey] = []
+    /// The file with more of them.
+    var tokenKeyFile: String?
+    /// Whom session tokens are for.
+    var tokenAudience = "sojourn"
+    /// How often something may be asked.
+    var rateRules = RateRules()
+    /// How many live sessions a user may have; nil is any number.
+    var sessionsPerUser: Int?
+    /// The most live streams of this node.
+    var streams = 100_000
+    /// The most of one client address.
+    var streamsPerAddress = 10_000
+    /// The most connections of one loop.
+    var connections = 10_000
+    /// The largest request body.
+    var bodyBytes = 1 << 20
+    /// The certificate chain of this node, if clients are served over TLS.
+    var tlsCertificate: String?
+    /// Its private key; nil is in the same file.
+    var tlsKey: String?
+    /// Who may sign the certificate of Redis; nil is whom the system trusts.
+    var redisAuthority: String?
+    /// What this node shows to Redis.
+    var redisCertificate: String?
+    /// Its private key; nil is in the same file.
+    var redisKey: String?
+    /// Web pages whose scripts may call this node.
+    var corsOrigins: [String] = []
     /// The origins of web pages that may open a WebSocket; none is the host they were loaded from.
     var webSocketOrigins: [String] = []
+    /// Proxies that are believed.
+    var trustedProxies: [AddressRange] = []
     /// The least urgent events that are logged.
     var logLevel = LogLevel.info
     /// How log lines look.

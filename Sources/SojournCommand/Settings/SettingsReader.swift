@@ -52,6 +52,20 @@ struct SettingsReader {
         return .serve(settings, warnings: self.slips())
     }
 
+    /// Every setting as `name = value  # where it comes from`, without secrets, once all of them are right.
+    func shown(arguments: [String]) throws(SettingsError) -> [String] {
+        _ = try self.read(arguments: arguments)
+        var flags = try self.flags(arguments)
+        let config = flags.removeValue(forKey: "config")?.text ?? self.environment["SOJOURN_CONFIG"].nonEmpty
+        let file = try config.map { path throws(SettingsError) in try self.file(path) } ?? [:]
+        return ServeSettings.table.map { setting in
+            guard let found = flags[setting.name] ?? self.variable(setting) ?? file[setting.name] else {
+                return "\(setting.name) = \(setting.standard)  # the default"
+            }
+            return "\(setting.name) = \(setting.shown(found.text))  # \(found.origin)"
+        }
+    }
+
     private func checkTogether(_ settings: ServeSettings, _ origins: [String: String]) throws(SettingsError) {
         let timeouts = settings.timeouts
         guard timeouts.minimumTimeout <= timeouts.maximumTimeout else {

@@ -2,7 +2,8 @@ import Dispatch
 import Glibc
 import SojournLoop
 
-/// The signals that stop a node: the first asks it to drain, the second ends it at once.
+/// The signals that stop a node, of which the first asks it to drain and the second ends it at once, and SIGHUP, on which
+/// it reads its files again.
 ///
 /// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process. So is SIGXFSZ: a
 /// file that has reached its limit is the archive's trouble.
@@ -11,19 +12,22 @@ final class Signals: Sendable {
     // Never touched after init; only kept, because a source that nobody holds hears nothing.
     private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
 
-    /// Begins to catch SIGTERM and SIGINT.
+    /// Begins to catch SIGTERM, SIGINT and SIGHUP.
     init() {
         _ = signal(SIGPIPE, SIG_IGN)
         _ = signal(SIGXFSZ, SIG_IGN)
-        unsafe self.sources = [SIGTERM, SIGINT].map { [memory] number in
+        unsafe self.sources = [SIGTERM, SIGINT, SIGHUP].map { [memory] number in
             // Without this the default action ends the process before anyone hears of the signal.
             _ = signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { memory.received(number) }
+            source.setEventHandler { number == SIGHUP ? memory.hungUp() : memory.received(number) }
             source.resume()
             return source
         }
     }
+
+    /// Runs `body` for each SIGHUP from now on.
+    func onHangUp(_ body: @escaping @Sendable () async -> Void) { self.memory.onHangUp(body) }
 
     /// Waits for the first signal and returns its number.
     func first() async -> CInt { await self.memory.first() }
@@ -33,9 +37,17 @@ final class Signals: Sendable {
         private struct State {
             var first: CInt?
             var waiters: [CheckedContinuation<CInt, Never>] = []
+            var reload: (@Sendable () async -> Void)?
         }
 
         private let state = Locked(State())
+
+        func onHangUp(_ body: @escaping @Sendable () async -> Void) { self.state.withLock { $0.reload = body } }
+
+        func hungUp() {
+            guard let reload = self.state.withLock({ $0.reload }) else { return }
+            Task { await reload() }
+        }
 
         func received(_ number: CInt) {
             let (isSecond, waiters) = self.state.withLock { state in

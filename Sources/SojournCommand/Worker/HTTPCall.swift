@@ -3,31 +3,40 @@ import SojournLoop
 
 /// One HTTP/1.1 request on a connection of its own. Loop-confined.
 ///
-/// It is for a worker that talks to a node; it speaks plain HTTP and expects answers with a length or an end.
+/// It is for a worker that talks to a node; it speaks HTTP and expects answers with a length or an end.
 final class HTTPCall {
     /// Why there is no answer.
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// The address of a node, from `http://host[:port]`.
+    /// The address of a node, from `http[s]://host[:port]`.
     struct Address: Sendable {
         let host: String
         let port: Int
+        var tls: TLSContext?
 
         /// Nil when the text is no such URL.
         init?(url: String) {
-            guard url.hasPrefix("http://") else { return nil }
-            let authority = url.dropFirst(7).prefix { $0 != "/" }
+            let isSecure = url.hasPrefix("https://")
+            guard isSecure || url.hasPrefix("http://") else { return nil }
+            let authority = url.dropFirst(isSecure ? 8 : 7).prefix { $0 != "/" }
             let parts = authority.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             guard let host = parts.first, !host.isEmpty else { return nil }
-            guard let port = parts.count == 2 ? Int(parts[1]) : 80, (1...65_535).contains(port) else { return nil }
+            guard let port = parts.count == 2 ? Int(parts[1]) : isSecure ? 443 : 80, (1...65_535).contains(port) else {
+                return nil
+            }
             self.init(host: String(host), port: port)
+            if isSecure {
+                guard let tls = try? TLSContext() else { return nil }
+                self.tls = tls
+            }
         }
 
-        init(host: String, port: Int) {
+        init(host: String, port: Int, tls: TLSContext? = nil) {
             self.host = host
             self.port = port
+            self.tls = tls
         }
     }
 
@@ -58,7 +67,8 @@ final class HTTPCall {
             timer.start(afterMilliseconds: timeoutMs)
             self.timer = timer
             self.stream = ByteStream.connect(
-                to: .tcp(host: address.host, port: address.port), loop: loop, timeoutMs: 5000,
+                to: .tcp(host: address.host, port: address.port), loop: loop,
+                security: address.tls.map { .tls($0, serverName: address.host) } ?? .plain, timeoutMs: 5000,
                 handlers: unsafe ByteStream.Handlers(
                     connected: { [weak self] in self?.stream?.write(request) },
                     received: { [weak self] in unsafe self?.bytes.append(contentsOf: $0) },

@@ -35,6 +35,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
         /// The request is wrong; repeating it changes nothing.
         public static let validation = Code(name: "VALIDATION_ERROR", status: 400)
+        /// The caller is known, but may not do this.
+        public static let forbidden = Code(name: "FORBIDDEN", status: 403)
         /// There is no such session, or it is not the caller's.
         public static let sessionNotFound = Code(name: "SESSION_NOT_FOUND", status: 404)
         /// There is no such agent.
@@ -57,8 +59,6 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let idempotencyKeyReused = Code(name: "IDEMPOTENCY_KEY_REUSED", status: 422)
         /// A key or token is missing or wrong.
         public static let unauthorized = Code(name: "UNAUTHORIZED", status: 401)
-        /// It is not allowed.
-        public static let forbidden = Code(name: "FORBIDDEN", status: 403)
         /// The route speaks another protocol.
         public static let upgradeRequired = Code(name: "UPGRADE_REQUIRED", status: 426)
         /// A WebSocket carries no more sessions.

@@ -41,7 +41,7 @@ enum AsyncAPI {
                 "address": "/api/messaging/ws", "servers": [Self.reference("servers/websocket")],
                 "messages": Self.references((SocketSchema.fromClient + SocketSchema.fromServer).map(\.name)),
                 "description":
-                    "Many sessions on one WebSocket. Close codes: 1001 drain, 1008 not allowed, 1009 frame too big, 4401 not authenticated in time, 4408 no pong, 4413 too slow.",
+                    "Many sessions on one WebSocket. Close codes: 1001 drain, 1008 not allowed, 1009 frame too big, 4401 not authenticated in time, 4403 token expired, 4408 no pong, 4413 too slow.",
             ],
             "redis": [
                 "address": "{namespace}:{partition}:ch:{sessionId}", "servers": [Self.reference("servers/redis")],

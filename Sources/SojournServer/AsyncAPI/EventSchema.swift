@@ -117,8 +117,9 @@ struct EventSchema {
             EventType.streamGap, "The events from…to are not there, or not those that the client has seen.",
             [integer("from"), integer("to"), text("epoch")]),
         EventSchema(
-            EventType.streamEnd, "The last event: reconnect elsewhere after `retry` ms, or the session is over.",
-            [word("reason", ["drain", "closed"]), maybe(integer("retry"))]),
+            EventType.streamEnd,
+            "The last event: reconnect elsewhere after `retry` ms, or the session or the token is over.",
+            [word("reason", ["drain", "closed", ExpiryWatch.reason]), maybe(integer("retry"))]),
     ]
 
     /// The event as a JSON schema.

@@ -21,12 +21,14 @@ struct SocketSchema {
 
     static let fromClient = [
         SocketSchema(
-            "auth", "Must come first, within 5 s, where keys are set.", ["id": number, "token": text],
+            "auth", "Must come first, within 5 s, where keys are set; later it brings a newer token.",
+            ["id": number, "token": text],
             required: ["token"]),
         SocketSchema(
             "subscribe", "Begins to pass on a session's events, after a cursor if one is given.",
             [
                 "id": number, "sessionId": text, "after": text, "presence": ["type": "boolean"], "client": text,
+                "token": text,
             ], required: ["sessionId"]),
         SocketSchema("unsubscribe", "Ends that.", ["id": number, "sessionId": text], required: ["sessionId"]),
         SocketSchema(
@@ -44,7 +46,10 @@ struct SocketSchema {
         SocketSchema("ok", "What was asked for was done.", ["id": number]),
         SocketSchema(
             "error", "What was asked for was not done.",
-            ["id": number, "error": ["type": "object", "required": ["code", "message"]]], required: ["error"]),
+            [
+                "id": number, "error": ["type": "object", "required": ["code", "message"]],
+                "retryAfter": ["type": "integer", "description": "seconds"],
+            ], required: ["error"]),
         SocketSchema(
             "event", "An event, the same bytes as everywhere.", ["event": ["$ref": "#/components/schemas/event"]],
             required: ["event"]),

@@ -9,7 +9,7 @@ extension NodeServer {
 
     var deltaRoutes: [Route] {
         [
-            Route(.post, Self.base + "/:id/deltas") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.base + "/:id/deltas", needs: .work) { [unowned self] context throws(StoreError) in
                 let id = try self.shard.sessionID(context.captures[0])
                 let request = try DeltaRequest(try context.body())
                 let progress = try await self.deltas.publish(

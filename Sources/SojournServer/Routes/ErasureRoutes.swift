@@ -8,8 +8,8 @@ extension NodeServer {
 
     var erasureRoutes: [Route] {
         [
-            Route(.delete, Self.archiveBase + "/users/:user") { [unowned self] context throws(StoreError) in
-                try context.requireAdmin()
+            Route(.delete, Self.archiveBase + "/users/:user", needs: .admin) {
+                [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 guard let user = UUIDBits(context.captures[0]) else {
                     throw .validation("Invalid UUID format for field 'userId'", field: "userId")
@@ -17,8 +17,8 @@ extension NodeServer {
                 let erasure = try await self.shard.purge(user: user.text)
                 return .json(erasure.isDone ? 200 : 202, .object(ErasureBody.report(erasure)))
             },
-            Route(.get, Self.archiveBase + "/erasures/:number") { [unowned self] context throws(StoreError) in
-                try context.requireAdmin()
+            Route(.get, Self.archiveBase + "/erasures/:number", needs: .admin) {
+                [unowned self] context throws(StoreError) in
                 guard let number = Int64(context.captures[0]), let erasure = try await self.shard.erasure(number) else {
                     throw StoreError(.notFound, "There is no report of an erasure '\(context.captures[0])'")
                 }

@@ -6,7 +6,9 @@ import SojournStore
 extension NodeServer {
     var nodeRoutes: [Route] {
         var routes = [
-            Route(.get, Self.base + "/health") { [unowned self] _ throws(StoreError) in await self.health() },
+            Route(.get, Self.base + "/health", needs: []) { [unowned self] _ throws(StoreError) in await self.health()
+            },
+            Route(.get, "/openapi.json") { [unowned self] _ throws(StoreError) in .bytes(200, self.description) },
             Route(.get, "/livez") { _ throws(StoreError) in .bytes(200, Self.alive) },
         ]
         if self.configuration.testClock {

@@ -7,7 +7,7 @@ import SojournStore
 extension NodeServer {
     var searchRoutes: [Route] {
         [
-            Route(.get, "/api/messaging/search") { [unowned self] context throws(StoreError) in
+            Route(.get, "/api/messaging/search", needs: .admin) { [unowned self] context throws(StoreError) in
                 try await self.search(context)
             }
         ]

@@ -9,7 +9,9 @@ extension NodeServer {
     var sessionRoutes: [Route] {
         [
             Route(.post, Self.base) { [unowned self] context throws(StoreError) in try await self.create(context) },
-            Route(.get, Self.base) { [unowned self] context throws(StoreError) in try await self.list(context) },
+            Route(.get, Self.base, needs: .admin) { [unowned self] context throws(StoreError) in
+                try await self.list(context)
+            },
             Route(.get, Self.base + "/:id") { [unowned self] context throws(StoreError) in try await self.read(context)
             },
             Route(.delete, Self.base + "/:id") { [unowned self] context throws(StoreError) in
@@ -46,6 +48,9 @@ extension NodeServer {
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
         request.aliveWhileWatched = try Input.aliveWhileWatched(body?["aliveWhileWatched"])
         request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
+        if let most = self.configuration.sessionsPerUser, !(try await self.shard.hasRoom(for: request, most: most)) {
+            throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
+        }
         let created = try await self.shard.create(request)
         return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
     }

@@ -9,15 +9,18 @@ extension NodeServer {
 
     var streamRoutes: [Route] {
         var routes = [
-            Route(.get, Self.base + "/:id/stream", opensStream: true) { [unowned self] context throws(StoreError) in
+            Route(.get, Self.base + "/:id/stream", takesQueryToken: true, opensStream: true) {
+                [unowned self] context throws(StoreError) in
                 try await self.stream(context)
             },
-            Route(.get, Self.base + "/:id/presence") { [unowned self] context throws(StoreError) in
+            Route(.get, Self.base + "/:id/presence", needs: .presence) { [unowned self] context throws(StoreError) in
                 let id = try self.shard.sessionID(context.captures[0])
                 _ = try await self.shard.session(id)
                 return .json(200, .object(try await self.shard.presence(of: id).json))
             },
-            Route(.get, Self.webSocketPath) { [unowned self] context throws(StoreError) in self.webSocket(context) },
+            Route(.get, Self.webSocketPath, isOpen: true) { [unowned self] context throws(StoreError) in
+                try self.webSocket(context)
+            },
         ]
         if self.configuration.testClock {
             routes.append(
@@ -27,14 +30,9 @@ extension NodeServer {
     }
 
     private func stream(_ context: RouteContext) async throws(StoreError) -> Answer {
-        do throws(StoreError) {
-            let session = try await self.shard.session(try self.shard.sessionID(context.captures[0]))
-            if try !self.open(context, session) { self.openings.leave() }
-            return .taken
-        } catch {
-            self.openings.leave()
-            throw error
-        }
+        let session = try await self.shard.session(try self.shard.sessionID(context.captures[0]))
+        if try !self.open(context, session) { self.openings.leave() }
+        return .taken
     }
 
     /// Opens a stream, whose reader leaves the gate by itself.
@@ -42,12 +40,13 @@ extension NodeServer {
     /// - Returns: false when there is nobody to read it.
     private func open(_ context: RouteContext, _ session: Session) throws(StoreError) -> Bool {
         let request = try StreamRequest(context, session)
+        if request.presence { try context.caller.require(.presence) }
         guard !context.exchange.isClosed else { return false }
         guard context.exchange.method != .head else {
             context.exchange.startStream(status: 200, headers: EventStream.headers).end()
             return false
         }
-        let stream = EventStream(server: self, exchange: context.exchange, session: session, request: request)
+        let stream = try EventStream(server: self, context: context, session: session, request: request)
         self.remember(stream)
         stream.start(session, request)
         // On a connection that was open when the drain began.
@@ -56,12 +55,20 @@ extension NodeServer {
     }
 
     /// The upgrade itself is open, because browsers can send no key with it; the first operation then is `auth`.
-    private func webSocket(_ context: RouteContext) -> Answer {
+    ///
+    /// - Throws: when there are too many streams.
+    private func webSocket(_ context: RouteContext) throws(StoreError) -> Answer {
         let connection = ReaderConnection(.websocket, client: context.query("client"))
         // Asked first: the fields of the handshake do not outlive it.
-        let isAdmitted = self.admits(context.exchange)
-        guard let socket = self.accept(context, limits: self.webSocketLimits) else { return .taken }
-        let gateway = SocketGateway(server: self, socket: socket, connection: connection, isAdmitted: isAdmitted)
+        let caller = self.gate.caller(of: context.exchange, withQuery: false, at: self.shard.now)
+        let address = self.addresses.counted(context.exchange)
+        try self.census.enter(address)
+        guard let socket = self.accept(context, limits: self.webSocketLimits) else {
+            self.census.leave(address)
+            return .taken
+        }
+        let gateway = SocketGateway(
+            server: self, socket: socket, connection: connection, address: address, caller: caller)
         self.remember(gateway)
         gateway.start()
         return .taken

@@ -14,7 +14,7 @@ extension NodeServer {
                 let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
                 return .json(200, .object(self.info(session)))
             },
-            Route(.post, Self.base + "/:id/heartbeat") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.base + "/:id/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let id = try self.shard.sessionID(context.captures[0])
                 let (session, extended) = try await self.shard.heartbeat(id)
@@ -25,8 +25,9 @@ extension NodeServer {
             Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
                 try await self.patch(context)
             },
-            Route(.post, Self.base + "/heartbeat") { [unowned self] context throws(StoreError) in
-                .json(200, ["results": try await self.heartbeats(try context.body())])
+            Route(.post, Self.base + "/heartbeat", needs: .heartbeat, confinesItself: true) {
+                [unowned self] context throws(StoreError) in
+                .json(200, ["results": try await self.heartbeats(try context.body(), by: context.caller)])
             },
         ]
     }
@@ -45,8 +46,25 @@ extension NodeServer {
         return .json(200, .object(self.info(try await self.shard.patch(id, patch))))
     }
 
+    /// Heartbeats what the caller may; the others get what an unknown session gets.
+    private func heartbeat(_ ids: [String], by caller: Caller) async throws(StoreError) -> [HeartbeatOutcome] {
+        if case .all = caller.scope { return await self.shard.heartbeat(batch: ids) }
+        var admitted: [String] = []
+        for id in ids {
+            do throws(StoreError) {
+                try await self.admit(caller, to: id, for: .heartbeat)
+                admitted.append(id)
+            } catch {
+                // No id of this store, so it is not found.
+                guard error.code == .sessionNotFound else { throw error }
+                admitted.append("")
+            }
+        }
+        return await self.shard.heartbeat(batch: admitted)
+    }
+
     /// The outcomes of a heartbeat for many sessions.
-    func heartbeats(_ body: JSON?) async throws(StoreError) -> JSON {
+    func heartbeats(_ body: JSON?, by caller: Caller) async throws(StoreError) -> JSON {
         guard let sessions = body?["sessions"]?.array, sessions.count <= Self.batchLimit else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
@@ -60,7 +78,7 @@ extension NodeServer {
         guard !ids.isEmpty else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
-        let outcomes = await self.shard.heartbeat(batch: ids)
+        let outcomes = try await self.heartbeat(ids, by: caller)
         let results = zip(ids, outcomes).map { id, outcome -> JSON in
             if let error = outcome.error {
                 return [

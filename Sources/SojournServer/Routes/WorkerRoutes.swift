@@ -8,16 +8,17 @@ extension NodeServer {
 
     var workerRoutes: [Route] {
         [
-            Route(.post, Self.agentBase + "/:id/turns/claim") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.agentBase + "/:id/turns/claim", needs: .work) {
+                [unowned self] context throws(StoreError) in
                 try await self.claim(context)
             },
-            Route(.post, Self.turnBase + "/:turn/extend") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/extend", needs: .work) { [unowned self] context throws(StoreError) in
                 try await self.extend(context)
             },
-            Route(.post, Self.turnBase + "/:turn/events") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/events", needs: .work) { [unowned self] context throws(StoreError) in
                 try await self.report(context)
             },
-            Route(.post, Self.turnBase + "/:turn/deltas") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/deltas", needs: .work) { [unowned self] context throws(StoreError) in
                 let worker = try WorkerRequest(context)
                 let request = try DeltaRequest(.object(worker.body))
                 let progress = try await self.deltas.publish(
@@ -30,13 +31,13 @@ extension NodeServer {
                         "cursor": .string(progress.cursor.description), "nextIndex": JSON(progress.pieces),
                     ])
             },
-            Route(.post, Self.turnBase + "/:turn/complete") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/complete", needs: .work) { [unowned self] context throws(StoreError) in
                 try await self.complete(context)
             },
-            Route(.post, Self.turnBase + "/:turn/fail") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/fail", needs: .work) { [unowned self] context throws(StoreError) in
                 try await self.fail(context)
             },
-            Route(.post, Self.turnBase + "/:turn/return") { [unowned self] context throws(StoreError) in
+            Route(.post, Self.turnBase + "/:turn/return", needs: .work) { [unowned self] context throws(StoreError) in
                 let worker = try WorkerRequest(context)
                 return .json(200, try await self.finish(worker, .return, context))
             },

@@ -6,6 +6,8 @@ struct RouteContext {
     let exchange: HTTPExchange
     /// The parts of the path that the route's pattern leaves open, in order, lower case.
     let captures: [String]
+    /// Who asks, and what it may do.
+    var caller = Caller.anyone
 
     /// The last value of a query parameter; nil when it is absent.
     func query(_ name: String) -> String? { self.exchange.queryItems.last { $0.name == name }?.value }
@@ -35,18 +37,40 @@ struct Route {
     let method: HTTPMethod
     /// The path's parts; one that begins with ":" matches anything.
     let pattern: [String]
+    /// What its caller must be allowed to do; more is for the handler to ask.
+    let needs: Rights
+    /// Whether it answers without a key, also below `/api`.
+    let isOpen: Bool
+    /// Whether a token may come as `?token=`.
+    let takesQueryToken: Bool
+    /// Whether the handler itself keeps a token to its sessions; else a token opens only routes of one session.
+    let confinesItself: Bool
     let handler: (RouteContext) async throws(StoreError) -> Answer
-    /// Whether it waits at the gate for streams before it is run; its handler leaves it.
+    /// Whether it waits at the gate for streams before it is run; its handler leaves it, unless it throws.
     let opensStream: Bool
 
+    /// - Parameter needs: to read for GET, and to write for all else, unless it is given.
     init(
-        _ method: HTTPMethod, _ path: String, opensStream: Bool = false,
+        _ method: HTTPMethod, _ path: String, needs: Rights? = nil, isOpen: Bool = false,
+        takesQueryToken: Bool = false, confinesItself: Bool = false, opensStream: Bool = false,
         _ handler: @escaping (RouteContext) async throws(StoreError) -> Answer
     ) {
+        self.needs = needs ?? (method == .get ? .read : .write)
+        self.isOpen = isOpen
+        self.takesQueryToken = takesQueryToken
+        self.confinesItself = confinesItself
         self.method = method
         self.opensStream = opensStream
         self.pattern = path.split(separator: "/").map(String.init)
         self.handler = handler
+    }
+
+    /// Whether it is about one session, which its first capture names.
+    var isOfSession: Bool { self.pattern.count > 3 && self.pattern[2] == "sessions" && self.pattern[3] == ":id" }
+
+    /// What is counted together with it; a heartbeat is never a write.
+    var kind: RateRules.Kind {
+        self.needs.contains(.heartbeat) ? .heartbeat : self.method == .get ? .read : .write
     }
 
     /// What the open parts of the pattern match, or nil when the path is another one.
@@ -78,6 +102,11 @@ struct Router {
         /// The path exists, for other methods.
         case otherMethods([HTTPMethod])
         case nothing
+
+        var route: Route? {
+            if case .route(let route, _) = self { return route }
+            return nil
+        }
     }
 
     func match(_ method: HTTPMethod, _ parts: [String]) -> Match {

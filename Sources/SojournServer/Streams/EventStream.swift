@@ -16,20 +16,29 @@ final class EventStream: ReaderOutlet {
     /// Its slot in the wheel of heartbeats.
     private var slot: Int?
     private var isOver = false
+    private let address: String
+    private var expiry: ExpiryWatch?
 
     static let headers: HTTPHeaders = [
         ("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"), ("Connection", "keep-alive"),
         ("X-Accel-Buffering", "no"),
     ]
 
-    init(server: NodeServer, exchange: HTTPExchange, session: Session, request: StreamRequest) {
+    /// - Throws: when there are too many streams.
+    init(
+        server: NodeServer, context: RouteContext, session: Session, request: StreamRequest
+    ) throws(StoreError) {
+        let address = server.addresses.counted(context.exchange)
+        try server.census.enter(address)
+        self.address = address
         self.server = server
         self.sessionID = session.id
         self.dialect = request.dialect
         self.connection = ReaderConnection(.sse, client: request.client)
-        self.stream = exchange.startStream(status: 200, headers: Self.headers)
+        self.stream = context.exchange.startStream(status: 200, headers: Self.headers)
         self.stream.onClosed { [weak self] in self?.over() }
         self.stream.onDrained { [weak self] in self?.reader?.resume() }
+        self.expiry = server.watchExpiry(of: context.caller) { [weak self] in self?.end(ExpiryWatch.reason) }
     }
 
     func start(_ session: Session, _ request: StreamRequest) {
@@ -64,7 +73,12 @@ final class EventStream: ReaderOutlet {
     func drain(retry: Int) {
         guard !self.isOver else { return }
         self.stream.write("retry: \(retry)\n")
-        self.reader?.end("drain", ["retry": JSON(retry)])
+        self.end("drain", ["retry": JSON(retry)])
+    }
+
+    private func end(_ reason: String, _ more: JSONObject = [:]) {
+        guard !self.isOver else { return }
+        self.reader?.end(reason, more)
         self.over()
         self.stream.end()
     }
@@ -73,6 +87,8 @@ final class EventStream: ReaderOutlet {
         guard !self.isOver else { return }
         self.isOver = true
         if let slot = self.slot { self.server.beats.remove(self, from: slot) }
+        self.expiry = nil
+        self.server.census.leave(self.address)
         self.reader?.stop()
         self.server.forget(self)
     }

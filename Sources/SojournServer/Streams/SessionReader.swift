@@ -44,6 +44,8 @@ final class SessionReader: FeedReader {
     private weak var outlet: (any ReaderOutlet)?
     private let epoch: String
     let wantsPresence: Bool
+    /// What its caller must be allowed to do.
+    var needs: Rights { self.wantsPresence ? [.read, .presence] : .read }
     private var attachment: Attachment?
     /// What comes of presence while the whole list is being read; nil once it was sent.
     private var presenceHeld: [LiveEvent]? = []

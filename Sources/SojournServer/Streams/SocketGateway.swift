@@ -18,29 +18,47 @@ final class SocketGateway: ReaderOutlet {
     private var lines: [String: [SocketOperation]] = [:]
     /// Operations that are not answered yet.
     private var unanswered = 0
-    private var isAdmitted: Bool
-    /// Cuts off who does not authenticate, later who is to go elsewhere.
-    private var timer: LoopTimer?
+    /// Who asks; nil until that was said.
+    private(set) var caller: Caller?
+    /// How often that was said.
+    private(set) var authentications = 0
+    private var expiry: ExpiryWatch?
+    /// Of the subscriptions that came with a token of their own.
+    var expiries: [SessionID: ExpiryWatch] = [:]
+    /// What it is counted as.
+    let address: String
+    /// Cuts off who does not authenticate.
+    private var deadline: LoopTimer?
+    /// Sends the client elsewhere.
+    private var farewell: LoopTimer?
     /// Whether somebody found the outbox full since it drained last.
     private var wasFull = false
     private(set) var isOver = false
 
-    init(server: NodeServer, socket: WebSocket, connection: ReaderConnection, isAdmitted: Bool) {
+    /// - Parameter address: as which it was counted already.
+    init(server: NodeServer, socket: WebSocket, connection: ReaderConnection, address: String, caller: Caller?) {
         self.server = server
         self.socket = socket
         self.connection = connection
-        self.isAdmitted = isAdmitted
+        self.address = address
+        self.caller = caller
     }
 
     func start() {
         self.socket.onMessage { [weak self] in self?.received($0) }
         self.socket.onDrained { [weak self] in self?.drained() }
         self.socket.onEnd { [weak self] in self?.over($0) }
-        guard !self.isAdmitted else { return }
-        self.timer = LoopTimer(loop: self.server.loop) { [weak self] in
+        if let caller { return self.watch(caller) }
+        self.deadline = LoopTimer(loop: self.server.loop) { [weak self] in
             self?.socket.close(.notAuthenticated, "not authenticated in time")
         }
-        self.timer?.start(afterMilliseconds: self.server.configuration.authenticationLimit)
+        self.deadline?.start(afterMilliseconds: self.server.configuration.authenticationLimit)
+    }
+
+    private func watch(_ caller: Caller) {
+        self.expiry = self.server.watchExpiry(of: caller) { [weak self] in
+            self?.socket.close(.tokenExpired, ExpiryWatch.reason)
+        }
     }
 
     // MARK: Events
@@ -54,7 +72,7 @@ final class SocketGateway: ReaderOutlet {
     func write(_ event: LiveEvent) { self.socket.send(EventFrame.webSocket(of: event)) }
 
     func readerEnded(_ reader: SessionReader, isOutrun: Bool) {
-        self.readers[reader.id] = nil
+        self.forget(reader.id)
         if isOutrun { self.socket.close(.tooSlow, "the log has moved on; reconnect with your cursor") }
     }
 
@@ -77,7 +95,7 @@ final class SocketGateway: ReaderOutlet {
             return self.refuse(nil, error)
         }
         if operation.name == "auth" { return self.authenticate(operation) }
-        guard self.isAdmitted else {
+        guard self.caller != nil || self.isIntroduced(by: operation) else {
             self.refuse(operation, StoreError(.unauthorized, "The first operation must be 'auth' with a valid token"))
             return self.socket.close(.policy, "not authenticated")
         }
@@ -86,14 +104,59 @@ final class SocketGateway: ReaderOutlet {
     }
 
     private func authenticate(_ operation: SocketOperation) {
-        guard let token = operation.fields["token"]?.string, self.server.admits(token: token) else {
-            if self.server.isOpen { return self.answer(operation, "ok", [:]) }
+        guard let known = self.known(by: operation.fields["token"]?.string) else {
             self.refuse(operation, StoreError(.unauthorized, "Missing or invalid token"))
             return self.socket.close(.policy, "not authenticated")
         }
-        self.isAdmitted = true
-        self.timer = nil
+        self.enter(known)
         self.answer(operation, "ok", [:])
+        if !self.readers.isEmpty { self.server.loop.spawn { await self.readmit(known, self.authentications) } }
+    }
+
+    private func enter(_ caller: Caller) {
+        self.deadline = nil
+        self.caller = caller
+        self.authentications += 1
+        self.watch(caller)
+    }
+
+    /// The token of a first subscription says who this is.
+    private func isIntroduced(by operation: SocketOperation) -> Bool {
+        guard operation.name == "subscribe", let token = operation.fields["token"]?.string,
+            let known = self.server.caller(of: token)
+        else { return false }
+        self.enter(known)
+        return true
+    }
+
+    /// Where no keys are set nobody needs a token.
+    private func known(by token: String?) -> Caller? {
+        guard let token else { return self.caller?.isAnyone == true ? self.caller : nil }
+        return self.server.caller(of: token)
+    }
+
+    /// Ends the subscriptions that another caller opened and this one may not: they would outlive their token.
+    private func readmit(_ caller: Caller, _ authentication: Int) async {
+        for (id, reader) in self.readers where self.expiries[id] == nil {
+            let isAdmitted: Bool
+            do throws(StoreError) {
+                try await self.server.admit(caller, to: id.text, for: reader.needs)
+                isAdmitted = true
+            } catch {
+                isAdmitted = false
+            }
+            // Who has come meanwhile is asked for by itself.
+            guard authentication == self.authentications, !self.isOver else { return }
+            guard !isAdmitted, self.readers[id] === reader else { continue }
+            reader.end(ExpiryWatch.reason)
+            self.forget(id)
+        }
+    }
+
+    /// The subscription is over.
+    func forget(_ id: SessionID) {
+        self.readers[id] = nil
+        self.expiries[id] = nil
     }
 
     /// Operations of one session are carried out in the order in which they came, those of different ones at once.
@@ -147,27 +210,33 @@ final class SocketGateway: ReaderOutlet {
 
     private func refuse(_ operation: SocketOperation?, _ error: StoreError) {
         let body = ErrorBody.json(error, at: self.server.shard.now)
-        self.answer(operation, "error", ["error": body["error"] ?? .null])
+        var fields: JSONObject = ["error": body["error"] ?? .null]
+        if let seconds = error.retryAfter { fields["retryAfter"] = JSON(seconds) }
+        self.answer(operation, "error", fields)
     }
 
     // MARK: Life
 
     /// Sends the client elsewhere at some moment within these milliseconds, so that not all come back at once.
     func drain(within milliseconds: Int) {
-        self.timer = LoopTimer(loop: self.server.loop) { [weak self] in
+        self.farewell = LoopTimer(loop: self.server.loop) { [weak self] in
             guard let self else { return }
             self.server.counters.drained += 1
             self.socket.close(.goingAway, "drain retry=\(Int.random(in: 100...3000))")
         }
-        self.timer?.start(afterMilliseconds: Int.random(in: 0...max(0, milliseconds)))
+        self.farewell?.start(afterMilliseconds: Int.random(in: 0...max(0, milliseconds)))
     }
 
     private func over(_ code: WebSocketCloseCode) {
         guard !self.isOver else { return }
         self.isOver = true
-        self.timer = nil
+        self.deadline = nil
+        self.farewell = nil
+        self.expiry = nil
         let readers = self.readers.values
         self.readers = [:]
+        self.expiries = [:]
+        self.server.census.leave(self.address)
         for reader in readers { reader.stop() }
         if code == .tooSlow || code == .noPong {
             if code == .tooSlow { self.server.counters.stalled += 1 } else { self.server.counters.silent += 1 }
@@ -182,4 +251,6 @@ final class SocketGateway: ReaderOutlet {
 extension WebSocketCloseCode {
     /// Nobody said in time who this is.
     static let notAuthenticated: WebSocketCloseCode = 4401
+    /// The time of the token is over, and nobody has given a newer one.
+    static let tokenExpired: WebSocketCloseCode = 4403
 }

@@ -43,13 +43,14 @@ extension SocketGateway {
         case "unsubscribe":
             let id = try self.sessionID(operation)
             self.readers[id]?.stop()
-            self.readers[id] = nil
+            self.forget(id)
             self.answer(operation, "ok", ["sessionId": .string(id.text)])
         case "heartbeat": try await self.heartbeat(operation)
         case "message":
             guard try Transport(.object(operation.fields)) == .websocket else {
                 throw Input.invalidContent("On a WebSocket the answer comes over the live feed")
             }
+            try await self.admit(self.caller, operation, for: .write, as: .write)
             let sent = try await self.server.say(
                 .object(operation.fields), in: operation.fields["sessionId"]?.string ?? ""
             ) { draft throws(StoreError) in
@@ -65,6 +66,15 @@ extension SocketGateway {
         }
     }
 
+    /// Keeps a caller to what it may do, and counts that it did.
+    private func admit(
+        _ caller: Caller?, _ operation: SocketOperation, for rights: Rights, as kind: RateRules.Kind
+    ) async throws(StoreError) {
+        guard let caller else { throw StoreError(.unauthorized, "Missing or invalid token") }
+        try await self.server.admit(caller, to: operation.line, for: rights)
+        try await self.server.limit(kind, of: caller, session: operation.line, address: self.address)
+    }
+
     private func sessionID(_ operation: SocketOperation) throws(StoreError) -> SessionID {
         guard let text = operation.fields["sessionId"]?.string else {
             throw .validation("Missing required fields: sessionId", field: "sessionId")
@@ -77,6 +87,12 @@ extension SocketGateway {
         var reader: SessionReader?
         defer { if reader == nil { self.server.openings.leave() } }
         let id = try self.sessionID(operation)
+        let token = operation.fields["token"]?.string
+        let wantsPresence = operation.fields["presence"]?.bool ?? false
+        let needs: Rights = wantsPresence ? [.read, .presence] : .read
+        let opener = token.map { self.server.caller(of: $0) } ?? self.caller
+        var authentication = self.authentications
+        try await self.admit(opener, operation, for: needs, as: .read)
         let most = self.server.configuration.subscriptionsPerSocket
         guard self.readers[id] == nil else {
             throw .validation("Session '\(id)' is subscribed already", field: "sessionId")
@@ -96,6 +112,11 @@ extension SocketGateway {
         default: throw Input.invalidCursor
         }
         let cursor = try Input.cursor(after, in: session)
+        while token == nil, authentication != self.authentications, let caller = self.caller {
+            // Somebody else asks now.
+            authentication = self.authentications
+            try await self.server.admit(caller, to: id.text, for: needs)
+        }
         guard self.socket.isOpen, !self.isOver else { return }
         self.answer(
             operation, "ok",
@@ -106,19 +127,29 @@ extension SocketGateway {
         // The answer may have found the client gone.
         guard !self.isOver else { return }
         let opened = SessionReader(
-            server: self.server, session: session, outlet: self,
-            wantsPresence: operation.fields["presence"]?.bool ?? false)
+            server: self.server, session: session, outlet: self, wantsPresence: wantsPresence)
         reader = opened
         self.readers[id] = opened
+        if token != nil, let opener {
+            self.expiries[id] = self.server.watchExpiry(of: opener) { [weak self] in
+                self?.readers[id]?.end(ExpiryWatch.reason)
+                self?.forget(id)
+            }
+        }
         opened.start(session, after: cursor)
     }
 
     private func heartbeat(_ operation: SocketOperation) async throws(StoreError) {
         guard operation.fields["sessions"] == nil else {
-            let results = try await self.server.heartbeats(.object(operation.fields))
+            guard let caller = self.caller else { return }
+            try caller.require(.heartbeat)
+            try await self.server.limit(.heartbeat, of: caller, session: nil, address: self.address)
+            let results = try await self.server.heartbeats(.object(operation.fields), by: caller)
             return self.answer(operation, "ok", ["results": results])
         }
-        let (session, extended) = try await self.server.shard.heartbeat(try self.sessionID(operation))
+        let id = try self.sessionID(operation)
+        try await self.admit(self.caller, operation, for: .heartbeat, as: .heartbeat)
+        let (session, extended) = try await self.server.shard.heartbeat(id)
         var body = self.server.info(session)
         body["extended"] = .bool(extended)
         self.answer(operation, "ok", ["session": .object(body)])

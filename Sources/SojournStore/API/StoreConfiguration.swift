@@ -5,6 +5,8 @@ public import SojournLoop
 public struct StoreConfiguration: Sendable {
     /// Where Redis listens.
     public var endpoint: Endpoint
+    /// Protects the connections to Redis by TLS; nil leaves them plain.
+    public var tls: TLSContext?
     /// The Redis user, if ACLs name one.
     public var user: String?
     /// The Redis password, if there is one.

@@ -74,6 +74,10 @@ struct Keyspace: Sendable {
         Int((UInt64(name, radix: 16) ?? 0) % UInt64(self.partitions))
     }
     private func partition(of agent: UUIDBits) -> Int { Int((agent.high ^ agent.low) % UInt64(self.partitions)) }
+    /// The bucket of a rate limit.
+    func rate(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "rl:" + hash }
+    /// Until when a refreshed session token lasts.
+    func token(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "tk:" + hash }
     /// The channel on which a loop hears itself.
     func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }
 

@@ -34,6 +34,7 @@ struct Scripts: Sendable {
     let enlist: Script
     let ring: Script
     let agents: Script
+    let limit: Script
     let ask: Script
     let reply: Script
     let alive: Script
@@ -82,6 +83,7 @@ struct Scripts: Sendable {
         self.enlist = script("enlist", 2)
         self.ring = script("ring", 2)
         self.agents = script("agents", 1)
+        self.limit = script("limit", 1)
         self.ask = script("ask", 1)
         self.reply = script("reply", 2)
         self.alive = script("alive", 1)
@@ -101,7 +103,7 @@ struct Scripts: Sendable {
             self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
             self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
-            self.enlist, self.ring, self.agents, self.ask, self.reply, self.alive,
+            self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,
             self.purge, self.erase, self.release, self.disown, self.note,
             self.presence, self.present,
         ]

@@ -65,7 +65,7 @@ extension StoreShard {
     }
 
     /// Runs the body for each item at once and returns when the last one is done.
-    func concurrently<Item>(_ items: some Collection<Item>, _ body: @escaping (Item) async -> Void) async {
+    package func concurrently<Item>(_ items: some Collection<Item>, _ body: @escaping (Item) async -> Void) async {
         guard !items.isEmpty else { return }
         var left = items.count
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in

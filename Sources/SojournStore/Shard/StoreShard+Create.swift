@@ -8,11 +8,7 @@ extension StoreShard {
     package func create(_ request: SessionRequest) async throws(StoreError) -> CreatedSession {
         let policy = request.policy ?? self.configuration.timeouts.defaults
         let hash = request.conversationKey.map { Digest.sha256Prefix($0) }
-        // What belongs to one conversation stays in one slot: the key alone chooses the partition.
-        let partition =
-            hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
-            ?? request.idempotency.flatMap { Int($0.hash.prefix(4), radix: 16) }.map { $0 % self.keyspace.partitions }
-            ?? Int.random(in: 0..<self.keyspace.partitions)
+        let partition = self.partition(of: request, hash) ?? Int.random(in: 0..<self.keyspace.partitions)
         let keyName = hash.map {
             self.keyspace.conversation(partition, agent: request.agentID, hash: Hex.encode($0))
         }
@@ -69,6 +65,27 @@ extension StoreShard {
         }
         throw StoreError(
             .storeUnavailable, "The conversation key changed hands too often; nothing was done", retryAfter: 1)
+    }
+
+    /// The partition that a request names; nil when any will do. What belongs to one conversation stays in one slot: the
+    /// key alone chooses the partition.
+    private func partition(of request: SessionRequest, _ hash: [UInt8]?) -> Int? {
+        hash.map { (Int($0[0]) << 8 | Int($0[1])) % self.keyspace.partitions }
+            ?? request.idempotency.flatMap { Int($0.hash.prefix(4), radix: 16) }.map { $0 % self.keyspace.partitions }
+    }
+
+    /// Whether the user of a request has fewer than `most` live sessions, or asks for one that may be there already. Creates
+    /// at the same moment may go beyond it.
+    package func hasRoom(for request: SessionRequest, most: Int) async throws(StoreError) -> Bool {
+        guard try await self.sessionCount(ofUser: request.userID) >= most else { return true }
+        let hash = request.conversationKey.map { Digest.sha256Prefix($0) }
+        guard let partition = self.partition(of: request, hash) else { return false }
+        var keys: [String] = []
+        if let hash {
+            keys.append(self.keyspace.conversation(partition, agent: request.agentID, hash: Hex.encode(hash)))
+        }
+        if let idempotency = request.idempotency { keys.append(self.keyspace.idempotency(partition, idempotency.hash)) }
+        return try await self.exist(keys)
     }
 
     /// The answer to a create that is repeated.

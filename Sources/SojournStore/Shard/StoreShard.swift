@@ -20,6 +20,8 @@ package final class StoreShard {
     let doorbells: Doorbells
     /// The registered agents.
     package private(set) lazy var agents = AgentBook(shard: self)
+    /// The rate limits as this loop sees them.
+    package private(set) lazy var rates = RateBook(shard: self)
     /// Questions to archivists.
     package private(set) lazy var archives = ArchiveLine(shard: self)
     /// Who answers questions to this node's archive.
@@ -48,6 +50,7 @@ package final class StoreShard {
         self.keyspace = Keyspace(namespace: configuration.namespace, partitions: configuration.partitions)
         self.scripts = Scripts(testClock: configuration.testClock)
         var options = RedisOptions()
+        options.tls = configuration.tls
         options.user = configuration.user
         options.password = configuration.password
         options.database = configuration.database

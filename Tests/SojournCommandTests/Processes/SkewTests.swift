@@ -1,0 +1,106 @@
+import Foundation
+import SojournTesting
+import Testing
+
+@testable import SojournCommand
+
+/// A node's clock decides nothing, also not how much may be asked.
+@Suite struct SkewTests {
+    /// Puts the wall clock of a process an hour ahead.
+    private static let skew = """
+        #define _GNU_SOURCE
+        #include <sys/syscall.h>
+        #include <sys/time.h>
+        #include <time.h>
+        #include <unistd.h>
+        int clock_gettime(clockid_t clock, struct timespec *now) {
+            int code = syscall(SYS_clock_gettime, clock, now);
+            if (code == 0 && clock == CLOCK_REALTIME) now->tv_sec += 3600;
+            return code;
+        }
+        int gettimeofday(struct timeval *now, void *zone) {
+            struct timespec precise;
+            (void)zone;
+            clock_gettime(CLOCK_REALTIME, &precise);
+            now->tv_sec = precise.tv_sec;
+            now->tv_usec = precise.tv_nsec / 1000;
+            return 0;
+        }
+        time_t time(time_t *out) {
+            struct timespec now;
+            clock_gettime(CLOCK_REALTIME, &now);
+            if (out) *out = now.tv_sec;
+            return now.tv_sec;
+        }
+        """
+
+    /// Asks as fast as the node answers, on one connection, until a time of Redis; returns how many were let through.
+    private static func flood(_ port: Int, _ path: String, _ redis: RedisServer, until end: Int) async throws -> Int {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result {
+                        let (client, clock) = (
+                            try RawHTTP(port: port, deadlineMilliseconds: 60_000), try redis.client()
+                        )
+                        var allowed = 0
+                        while try Self.time(clock) < end {
+                            try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                            if try client.readResponse().status == 200 { allowed += 1 }
+                        }
+                        return allowed
+                    })
+            }
+        }
+    }
+
+    /// Microseconds of Redis time.
+    private static func time(_ redis: RawRedis) throws -> Int {
+        let parts = try redis.send("TIME").array.compactMap(\.string).compactMap { Int($0) }
+        return parts[0] * 1_000_000 + parts[1]
+    }
+
+    @Test func `a limit holds over three nodes, of which one is an hour ahead`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let folder = TemporaryFolder()
+        try Self.skew.write(toFile: folder.file("skew.c"), atomically: true, encoding: .utf8)
+        let library = folder.file("skew.so")
+        let compiler = ["clang", "cc", "/opt/swift/usr/bin/clang"].first {
+            TestProcess.succeeds($0, "-shared", "-fPIC", "-o", library, folder.file("skew.c"))
+        }
+        try #require(compiler != nil, "no C compiler, which the Swift toolchain has")
+        var nodes: [NodeProcess] = []
+        for (name, environment) in [("a", [:]), ("b", [:]), ("ahead", ["LD_PRELOAD": library])] {
+            nodes.append(
+                try NodeProcess(
+                    name, in: folder,
+                    [
+                        "--redis", "unix:\(redis.folder.file("redis.sock"))", "--partitions", "16", "--rate-limits",
+                        "session.read=40/s:20",
+                    ], environment: environment))
+        }
+        for node in nodes { try await node.up() }
+        let ports = try nodes.map { try #require($0.port) }
+        let dates = try ports.map { port -> Date in
+            let client = try RawHTTP(port: port)
+            try client.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            let format = DateFormatter()
+            format.locale = Locale(identifier: "en_US_POSIX")
+            format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss zzz"
+            return try #require(try client.readResponse().header("Date").flatMap { format.date(from: $0) })
+        }
+        #expect(dates[2].timeIntervalSince(dates[0]) > 3500)
+        let path = "\(NodeProcess.sessions)/\(try nodes[2].create())"
+        let clock = try redis.client()
+        let begin = try Self.time(clock)
+        async let first = Self.flood(ports[0], path, redis, until: begin + 4_000_000)
+        async let second = Self.flood(ports[1], path, redis, until: begin + 4_000_000)
+        async let third = Self.flood(ports[2], path, redis, until: begin + 4_000_000)
+        let allowed = Double(try await first + second + third)
+        // The flood lasts four seconds; what is under way at its end may come a little later.
+        let most = 20 + Double(try Self.time(clock) - begin) / 1_000_000 * 40
+        #expect(allowed <= most * 1.01 && allowed >= (20 + 4 * 40) * 0.95, "\(allowed) of 180 to \(most)")
+        for node in nodes { #expect(try await node.stop() == .exited(0)) }
+    }
+}

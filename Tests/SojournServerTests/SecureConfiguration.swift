@@ -1,0 +1,30 @@
+import SojournLoop
+import SojournServer
+import SojournStore
+import SojournTesting
+
+extension StoreConfiguration {
+    /// How to reach the Redis of a test: by its socket, or over TLS in a secure run.
+    init(reaching redis: RedisServer, nodeName: String) throws {
+        guard let certificate = SecureRun.certificate else {
+            self.init(endpoint: redis.endpoint, nodeName: nodeName)
+            return
+        }
+        self.init(endpoint: redis.secureEndpoint, nodeName: nodeName)
+        self.tls = try TLSContext(
+            authority: certificate.file, certificate: certificate.file, key: certificate.key)
+        (self.user, self.password) = ("sojourn", "secret")
+    }
+}
+
+extension ServerConfiguration {
+    /// A node of a test, on a free port.
+    static func forTests() throws -> ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.port = 0
+        if let certificate = SecureRun.certificate {
+            configuration.credentials.tls = try TLSContext(certificate: certificate.file, key: certificate.key)
+        }
+        return configuration
+    }
+}
