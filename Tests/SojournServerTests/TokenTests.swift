@@ -243,25 +243,35 @@ struct TokenMill {
             }
             return last
         }
-        let short = try #require(try bed.mint(bed.mine, #"{"ttl":2}"#)["token"]?.string)
-        let lapsing = try open(short)
-        #expect(try lastEvent(lapsing)?["data"]?["reason"] == "token_expired")
-        #expect(try bed.get(bed.mine, short).status == 401)
-
-        let kept = try #require(try bed.mint(bed.mine, #"{"ttl":3}"#)["token"]?.string)
-        let staying = try open(kept)
-        let refreshed = try other.node.call(
-            "POST", "/\(bed.mine)/tokens/refresh", "{}", headers: ["Authorization": "Bearer \(kept)"])
-        #expect(refreshed.status == 201, "\(refreshed.text)")
-        var newest = try #require(refreshed["token"]?.string)
-        // Refresh again and again until the first token is long over; the stream must still be there.
-        try await eventually(within: 30, "the first token is over") {
-            let again = try other.node.call(
-                "POST", "/\(bed.mine)/tokens/refresh", "{}", headers: ["Authorization": "Bearer \(newest)"])
-            newest = again["token"]?.string ?? newest
-            return try bed.get(bed.mine, kept).status == 401
+        func expiry(_ answer: HTTPAnswer) throws -> Int64 {
+            try #require(answer["expiresAt"]?.string.flatMap { Instant(iso8601: $0) }).milliseconds
         }
+        func storeTime() throws -> Int64 {
+            let health = try bed.node.call("GET", "/health", headers: ["X-API-KEY": "backend"])
+            return try #require(health["timestamp"]?.string.flatMap { Instant(iso8601: $0) }).milliseconds
+        }
+        let short = try #require(try bed.mint(bed.mine, #"{"ttl":60}"#)["token"]?.string)
+        let lapsing = try open(short)
+        try bed.node.advance(minutes: 1)
+        #expect(try lastEvent(lapsing)?["data"]?["reason"] == "token_expired")
+        try await eventually("the token is over") { try bed.get(bed.mine, short).status == 401 }
+
+        let minted = try bed.mint(bed.mine, #"{"ttl":60}"#)
+        let (kept, first) = (try #require(minted["token"]?.string), try expiry(minted))
+        let staying = try open(kept)
+        try bed.node.advance(minutes: 0.5)
+        try await eventually("the other node, too, knows how late it is") {
+            let refreshed = try other.node.call(
+                "POST", "/\(bed.mine)/tokens/refresh", "{}", headers: ["Authorization": "Bearer \(kept)"])
+            #expect(refreshed.status == 201, "\(refreshed.text)")
+            return try expiry(refreshed) >= first + 20_000
+        }
+        try bed.node.advance(minutes: 0.5)
+        try await eventually("the first token is over") { try bed.get(bed.mine, kept).status == 401 }
+        let looked = try storeTime() + 2000
+        try await eventually("its expiry has been looked at") { try storeTime() >= looked }
         #expect(try await bed.node.openStreams() == 1)
+        try bed.node.advance(minutes: 1)
         #expect(try lastEvent(staying)?["data"]?["reason"] == "token_expired")
         let key = try bed.node.call("POST", "/\(bed.mine)/tokens/refresh", "{}", headers: ["X-API-KEY": "backend"])
         #expect(key.status == 403)
