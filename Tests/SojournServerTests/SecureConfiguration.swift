@@ -22,6 +22,8 @@ extension ServerConfiguration {
     static func forTests() throws -> ServerConfiguration {
         var configuration = ServerConfiguration()
         configuration.port = 0
+        // Clients of tests do not answer a close; a drain waits for them.
+        configuration.drainLimit = 500
         if let certificate = SecureRun.certificate {
             configuration.credentials.tls = try TLSContext(certificate: certificate.file, key: certificate.key)
         }
