@@ -31,6 +31,10 @@ func system(_ name: String, apt: String) -> Target {
     .systemLibrary(name: name, providers: [.apt([apt])])
 }
 
+let libraries: [Target.Dependency] = [
+    "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP", "SojournArchive", "SojournStore", "SojournServer",
+]
+
 let package = Package(
     name: "sojourn",
     products: [
@@ -59,12 +63,7 @@ let package = Package(
             "SojournServer",
             ["SojournCore", "SojournLoop", "SojournHTTP", "SojournArchive", "SojournStore", "COpenSSL"]),
         .executableTarget(
-            name: "SojournCommand",
-            dependencies: [
-                "SojournCore", "SojournLoop", "SojournRedis", "SojournHTTP", "SojournArchive", "SojournStore",
-                "SojournServer", "CSojournSystem",
-            ],
-            swiftSettings: strict),
+            name: "SojournCommand", dependencies: libraries + ["CSojournSystem"], swiftSettings: strict),
 
         .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
@@ -93,6 +92,20 @@ let package = Package(
             ]),
     ]
 )
+
+// `ops/fuzz` builds all this with coverage counters and one more program, whose main is libFuzzer's.
+if Context.environment["SOJOURN_FUZZ"] != nil {
+    package.targets.removeAll { $0.type == .test || $0.name == "SojournCommand" }
+    package.targets += [
+        .target(
+            name: "SojournCommand", dependencies: libraries + ["CSojournSystem"], exclude: ["Main.swift"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "SojournFuzz", dependencies: libraries + ["SojournCommand"], path: "Tests/SojournFuzz",
+            exclude: ["Corpus"], swiftSettings: common),
+    ]
+    package.products = [.executable(name: "sojourn-fuzz", targets: ["SojournFuzz"])]
+}
 
 // Checks that are about a few modules build only those: SOJOURN_TARGETS="SojournCore SojournCoreTests …".
 if let names = Context.environment["SOJOURN_TARGETS"]?.split(separator: " ").map(String.init) {
