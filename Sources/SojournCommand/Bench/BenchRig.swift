@@ -29,7 +29,8 @@ final class BenchRig: Sendable {
                 File.target(ofLink: "/proc/self/exe") ?? "sojourn",
                 [
                     "serve", "--redis", "unix:" + socket, "--port", "0", "--loops", "\(options.loops)", "--log-level",
-                    "warning", "--session-min-timeout-minutes", "0.01",
+                    "warning", "--session-min-timeout-minutes", "0.01", "--max-streams-per-address", "100000",
+                    "--max-connections", "100000",
                 ] + options.nodeArguments, folder: folder, log: "node.log", environment: environment)
             do {
                 var port = 0
