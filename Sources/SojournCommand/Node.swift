@@ -30,7 +30,7 @@ struct Node {
     static func start(
         _ settings: ServeSettings, redis: RedisAddress, archivePath: String?, log: Log
     ) async throws -> Node {
-        let name = settings.nodeName(port: settings.port == 0 ? Int(getpid()) : settings.port)
+        let name = settings.nodeName(port: settings.port.flatMap { $0 == 0 ? nil : $0 } ?? Int(getpid()))
         var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
         configuration.user = redis.user
         configuration.password = redis.password
@@ -69,6 +69,8 @@ struct Node {
             var serving = ServerConfiguration()
             serving.host = settings.host
             serving.port = settings.port
+            serving.unixSocket = settings.unixSocket
+            serving.unixSocketAccess = settings.unixSocketAccess
             serving.credentials = credentials
             serving.version = version
             serving.corsOrigins = settings.corsOrigins
@@ -106,10 +108,15 @@ struct Node {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
         let isAny = ["0.0.0.0", "::"].contains(settings.host)
-        let address = HTTPCall.Address(
-            host: isAny ? "127.0.0.1" : settings.host, port: port,
-            // Its own certificate is what it expects there, whatever names that bears.
-            tls: try settings.tlsCertificate.map { try TLSContext(authority: $0, checksName: false) })
+        let address: HTTPCall.Address
+        if settings.port == nil, let path = settings.unixSocket {
+            address = HTTPCall.Address(.unix(path: path))
+        } else {
+            address = HTTPCall.Address(
+                .tcp(host: isAny ? "127.0.0.1" : settings.host, port: port),
+                // Its own certificate is what it expects there, whatever names that bears.
+                tls: try settings.tlsCertificate.map { try TLSContext(authority: $0, checksName: false) })
+        }
         let worker = Confined(
             EchoWorker(loop: loop, address: address, key: key, agent: agent, log: log), to: loop)
         loop.execute { loop.spawn { await worker.value.run() } }

@@ -42,6 +42,8 @@ import SojournLoop
     let bufferevent: OpaquePointer
     /// Whether its bytes are protected by TLS.
     let isSecure: Bool
+    /// Whether it came over a unix socket.
+    let isLocal: Bool
     /// evhttp's side; nil before `attach` and after the end.
     private(set) var evcon: OpaquePointer?
     var phase = Phase.head
@@ -67,9 +69,10 @@ import SojournLoop
     /// Whether no request is under way.
     var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
 
-    init(server: EvhttpServer, bufferevent: OpaquePointer, isSecure: Bool) {
+    init(server: EvhttpServer, bufferevent: OpaquePointer, isSecure: Bool, isLocal: Bool) {
         self.server = server
         self.isSecure = isSecure
+        self.isLocal = isLocal
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
         self.deadline = EventLoop.now + server.limits.headerMilliseconds

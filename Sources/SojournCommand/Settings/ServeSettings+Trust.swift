@@ -54,11 +54,11 @@ extension ServeSettings {
         ) { $0.bodyBytes = try Rule.integer($1, 1024...(1 << 28)) },
         Setting(
             name: "trusted-proxies", placeholder: "RANGE,…", standard: "none",
-            help: "addresses (10.0.0.0/8) of proxies whose X-Forwarded-For names the client"
+            help: "addresses (10.0.0.0/8) of proxies whose X-Forwarded-For names the client; unix is those of --listen"
         ) { settings, text in
             settings.trustedProxies = try text.split(separator: ",").map { part in
                 guard let range = AddressRange(part.trimmed) else {
-                    throw Rule("addresses or ranges such as 10.0.0.0/8")
+                    throw Rule("addresses or ranges such as 10.0.0.0/8, or unix")
                 }
                 return range
             }

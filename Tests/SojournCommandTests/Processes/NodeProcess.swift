@@ -16,7 +16,7 @@ final class NodeProcess {
     private let process: TestProcess
     private let base: String
 
-    /// Starts `sojourn serve` on a free port.
+    /// Starts `sojourn serve` on a free port, unless the arguments say another one.
     init(
         _ name: String, in folder: TemporaryFolder, _ arguments: [String], environment: [String: String] = [:]
     ) throws {
@@ -50,7 +50,7 @@ final class NodeProcess {
 
     /// Waits until it listens, or has ended.
     func up() async throws {
-        try await eventually("\(self.name) is up") { self.port != nil || !self.isRunning }
+        try await eventually("\(self.name) is up") { self.output.contains("try:") || !self.isRunning }
         if !self.isRunning, !self.wasKilled { Issue.record("\(self.name) ended at its start: \(self.log)") }
     }
 
