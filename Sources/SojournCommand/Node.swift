@@ -79,7 +79,7 @@ struct Node {
             serving.sessionsPerUser = settings.sessionsPerUser
             serving.streams = settings.streams
             serving.streamsPerAddress = settings.streamsPerAddress
-            serving.connections = settings.connections
+            serving.connections = Self.connections(settings, log: log)
             serving.bodyBytes = settings.bodyBytes
             serving.trustedProxies = settings.trustedProxies
             serving.testClock = settings.testClock
@@ -99,6 +99,18 @@ struct Node {
             await archive?.close()
             throw error
         }
+    }
+
+    /// The connections of one loop, as many as asked for unless the system does not let it open so many files: a node
+    /// without a file left could not even reach its Redis.
+    private static func connections(_ settings: ServeSettings, log: Log) -> Int {
+        let limit = OpenFiles.raiseLimit()
+        let most = OpenFiles.connections(of: settings.loops, limit: limit)
+        guard most < settings.connections else { return settings.connections }
+        log(
+            .notice, "each loop takes fewer connections than asked for: this process may not open more files",
+            ["connections": String(most), "files": String(limit)])
+        return most
     }
 
     /// Starts the demonstration worker, which talks to this node like any other.

@@ -51,6 +51,8 @@ import SojournLoop
     var streamHasEnded = false
     /// When the connection is cut, in monotonic ms; nil is never.
     var deadline: Int?
+    /// When it was accepted, or its last answer left, in monotonic ms.
+    private(set) var idleSince: Int
     /// The guard of the head under way or read last.
     private(set) var guarded: HeadGuard
     /// The guard of a chunked body that is not complete.
@@ -75,7 +77,8 @@ import SojournLoop
         self.isLocal = isLocal
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
-        self.deadline = EventLoop.now + server.limits.headerMilliseconds
+        self.idleSince = EventLoop.now
+        self.deadline = self.idleSince + server.limits.headerMilliseconds
         unsafe bufferevent_incref(bufferevent)
         unsafe self.inputCallback = evbuffer_add_cb(
             self.input,
@@ -237,7 +240,8 @@ import SojournLoop
         self.chunks = nil
         self.headFed = 0
         self.phase = .head
-        self.deadline = EventLoop.now + self.server.limits.idleMilliseconds
+        self.idleSince = EventLoop.now
+        self.deadline = self.idleSince + self.server.limits.idleMilliseconds
         if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
     }
 

@@ -38,6 +38,8 @@ import SojournLoop
 
     var connectionCount: Int { self.connections.count + self.fresh.count }
 
+    var idleCount: Int { self.connections.values.count(where: \.isIdle) }
+
     init(loop: EventLoop, limits: HTTPLimits, log: Log, handler: @escaping (HTTPExchange) -> Void) {
         ignoreBrokenPipes()
         self.loop = loop
@@ -141,6 +143,7 @@ import SojournLoop
         guard let bufferevent = unsafe made ?? bufferevent_socket_new(base, -1, 0) else {
             preconditionFailure("libevent: no memory for a connection")
         }
+        if self.connectionCount >= self.limits.connections { self.makeRoom() }
         let isSurplus = self.connectionCount >= self.limits.connections
         let connection = unsafe EvhttpConnection(
             server: self, bufferevent: bufferevent, isSecure: tls != nil, isLocal: self.isAcceptingLocal)
@@ -148,6 +151,15 @@ import SojournLoop
         self.fresh.append(connection)
         if isSurplus { connection.refuse(status: 503, message: "Too many connections") }
         return unsafe bufferevent
+    }
+
+    /// Closes those that have been idle for longest: whoever holds thousands of them must not keep the others out. Some
+    /// at once, because looking at all of them takes a while.
+    private func makeRoom() {
+        let end = EventLoop.now - self.limits.spareMilliseconds
+        let idle = self.connections.values.filter { $0.isIdle && $0.idleSince <= end }
+        let longest = idle.sorted { $0.idleSince < $1.idleSince }.prefix(max(1, self.limits.connections / 32))
+        for connection in longest { connection.close() }
     }
 
     private func attachFresh() {

@@ -57,6 +57,9 @@ public final class HTTPServer {
     /// Open connections.
     public var connections: Int { self.end.connectionCount }
 
+    /// Those on which no request is under way.
+    public var idleConnections: Int { self.end.idleCount }
+
     /// Requests whose answer has not completely left, streams included.
     public var activeExchanges: Int { self.end.activeExchanges }
 

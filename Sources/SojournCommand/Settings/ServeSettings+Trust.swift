@@ -47,7 +47,7 @@ extension ServeSettings {
         ) { $0.streamsPerAddress = try Rule.integer($1, 1...10_000_000) },
         Setting(
             name: "max-connections", placeholder: "NUMBER", standard: "10000",
-            help: "how many connections each event loop takes"
+            help: "how many connections each event loop has; one more closes idle ones, or is refused"
         ) { $0.connections = try Rule.integer($1, 1...1_000_000) },
         Setting(
             name: "max-body-bytes", placeholder: "NUMBER", standard: "1048576", help: "the largest request body"
