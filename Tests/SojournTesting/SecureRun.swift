@@ -27,14 +27,14 @@ public final class Certificate: Sendable {
     /// Its private key, PEM.
     public var key: String { self.folder.file("key.pem") }
 
-    /// Makes one; `name` tells it from others.
-    public init(name: String = "sojourn-test") throws {
+    /// Makes one; `name` tells it from others, `subjects` are those whom it is for.
+    public init(name: String = "sojourn-test", subjects: String = "IP:127.0.0.1,DNS:localhost") throws {
         let program = try TestProcess(
             "openssl",
             [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                 "-subj",
-                "/CN=\(name)", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
+                "/CN=\(name)", "-addext", "subjectAltName=\(subjects)", "-keyout",
                 self.folder.file("key.pem"), "-out", self.folder.file("cert.pem"),
             ])
         guard program.wait() == .exited(0) else { throw NotInTime(description: "openssl made no certificate") }

@@ -68,6 +68,9 @@ final class NodeProcess {
 
     func kill9() { self.process.kill9() }
 
+    /// Has it read its files again.
+    func hangUp() { self.process.signal(SIGHUP) }
+
     // MARK: Requests
 
     static let sessions = "/api/messaging/sessions"
