@@ -7,6 +7,9 @@ public enum SecureRun {
     public static let certificate: Certificate? =
         ProcessInfo.processInfo.environment["SOJOURN_TEST_TLS"] == "1" ? try? Certificate() : nil
 
+    /// The Redis user of that run and its password; nil in an ordinary one, where it is Redis' own.
+    public static let login: (user: String, password: String)? = Self.certificate == nil ? nil : ("sojourn", "secret")
+
     /// The rules of the README's Redis user, as a line of an ACL file.
     static let acl: String = {
         let readme = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

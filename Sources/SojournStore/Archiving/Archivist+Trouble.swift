@@ -64,6 +64,11 @@ extension Archivist {
             guard self.unsettled.isEmpty else { continue }  // refused again
             // Who hears that it is well may count on it.
             await self.registry.resume()
+            // A batch that was under way all the time may have been refused only now.
+            guard self.unsettled.isEmpty else {
+                await self.registry.pause()
+                continue
+            }
             self.isPaused = false
             if trustsProbe || hadUnsettled { self.tellRecovered() }
             return

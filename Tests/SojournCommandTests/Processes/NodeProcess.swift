@@ -24,9 +24,18 @@ final class NodeProcess {
         self.base = folder.file("\(name)-\(UInt32.random(in: 0 ... .max))")
         self.process = try TestProcess(
             TestProcess.built("sojourn"),
-            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments,
+            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"]
+                + arguments.map(Self.withLogin),
             environment: ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 },
             folder: folder.path, output: self.base + ".out", errors: self.base + ".err")
+    }
+
+    /// The socket of a Redis with the user of a secure run, unless it says already who asks.
+    private static func withLogin(_ argument: String) -> String {
+        guard let login = SecureRun.login, argument.hasPrefix("unix:"), argument.hasSuffix("redis.sock") else {
+            return argument
+        }
+        return argument + "?user=\(login.user)&password=\(login.password)"
     }
 
     var pid: pid_t { self.process.pid }

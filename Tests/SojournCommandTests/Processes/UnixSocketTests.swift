@@ -1,6 +1,7 @@
 import Foundation
 import SojournCore
 import SojournHTTP
+import SojournLoop
 import SojournTesting
 import Testing
 
@@ -95,6 +96,8 @@ import Testing
             let error = try #require(throws: SettingsError.self) { try readSettings(arguments) }
             #expect(error.description.contains(sentence), "\(error)")
         }
+        #expect(HTTPCall.Address(url: "unix:/run/s")?.endpoint == .unix(path: "/run/s"))
+        #expect(HTTPCall.Address(url: "unix:s") == nil)
         let settings = try readSettings(
             [
                 "--listen", "unix:/run/s", "--listen-owner", ":0", "--listen-mode", "600", "--port", "none",
