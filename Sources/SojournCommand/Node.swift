@@ -30,7 +30,7 @@ struct Node {
     static func start(
         _ settings: ServeSettings, redis: RedisAddress, archivePath: String?, log: Log
     ) async throws -> Node {
-        let name = settings.nodeName(port: settings.port == 0 ? Int(getpid()) : settings.port)
+        let name = settings.nodeName(port: settings.port.flatMap { $0 == 0 ? nil : $0 } ?? Int(getpid()))
         var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
         configuration.user = redis.user
         configuration.password = redis.password
@@ -69,6 +69,8 @@ struct Node {
             var serving = ServerConfiguration()
             serving.host = settings.host
             serving.port = settings.port
+            serving.unixSocket = settings.unixSocket
+            serving.unixSocketAccess = settings.unixSocketAccess
             serving.credentials = credentials
             serving.version = version
             serving.corsOrigins = settings.corsOrigins
@@ -77,7 +79,7 @@ struct Node {
             serving.sessionsPerUser = settings.sessionsPerUser
             serving.streams = settings.streams
             serving.streamsPerAddress = settings.streamsPerAddress
-            serving.connections = settings.connections
+            serving.connections = Self.connections(settings, log: log)
             serving.bodyBytes = settings.bodyBytes
             serving.trustedProxies = settings.trustedProxies
             serving.testClock = settings.testClock
@@ -99,6 +101,18 @@ struct Node {
         }
     }
 
+    /// The connections of one loop, as many as asked for unless the system does not let it open so many files: a node
+    /// without a file left could not even reach its Redis.
+    private static func connections(_ settings: ServeSettings, log: Log) -> Int {
+        let limit = OpenFiles.raiseLimit()
+        let most = OpenFiles.connections(of: settings.loops, limit: limit)
+        guard most < settings.connections else { return settings.connections }
+        log(
+            .notice, "each loop takes fewer connections than asked for: this process may not open more files",
+            ["connections": String(most), "files": String(limit)])
+        return most
+    }
+
     /// Starts the demonstration worker, which talks to this node like any other.
     private static func echo(
         _ settings: ServeSettings, key: String, port: Int, log: Log
@@ -106,10 +120,15 @@ struct Node {
         guard let agent = settings.echoAgent else { return nil }
         let loop = EventLoop(name: "sojourn-echo")
         let isAny = ["0.0.0.0", "::"].contains(settings.host)
-        let address = HTTPCall.Address(
-            host: isAny ? "127.0.0.1" : settings.host, port: port,
-            // Its own certificate is what it expects there, whatever names that bears.
-            tls: try settings.tlsCertificate.map { try TLSContext(authority: $0, checksName: false) })
+        let address: HTTPCall.Address
+        if settings.port == nil, let path = settings.unixSocket {
+            address = HTTPCall.Address(.unix(path: path))
+        } else {
+            address = HTTPCall.Address(
+                .tcp(host: isAny ? "127.0.0.1" : settings.host, port: port),
+                // Its own certificate is what it expects there, whatever names that bears.
+                tls: try settings.tlsCertificate.map { try TLSContext(authority: $0, checksName: false) })
+        }
         let worker = Confined(
             EchoWorker(loop: loop, address: address, key: key, agent: agent, log: log), to: loop)
         loop.execute { loop.spawn { await worker.value.run() } }

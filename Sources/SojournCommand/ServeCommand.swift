@@ -72,23 +72,31 @@ enum ServeCommand {
     ) async throws {
         let archive = settings.archivePath(in: folder)
         let node = try await Node.start(settings, redis: redis, archivePath: archive, log: log)
-        let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
-        let url = "\(settings.scheme)://\(host):\(node.port)"
+        let (listens, curl) = Self.addresses(settings, port: node.port)
         Console.say(
             """
             sojourn \(version), node \(node.name)
-              listens  \(url)
+              listens  \(listens)
               redis    \(redis.shown)\(folder == nil ? "" : " (private, appendfsync \(settings.redisAppendfsync))")
               data     \(folder?.path ?? "none")
               archive  \(archive ?? "none on this node")
             try:
-              curl \(url)\(Node.firstLine)
+              curl \(curl)\(Node.firstLine)
             """)
         signals.onHangUp { await node.reload(log: log) }
         let signal = await signals.first()
         log(.notice, "stopping: streams are told, requests finish", ["signal": "\(signal)"])
         await node.stop()
         log(.notice, "stopped", [:])
+    }
+
+    /// Where a node listens, and how curl gets there.
+    private static func addresses(_ settings: ServeSettings, port: Int) -> (listens: String, curl: String) {
+        let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+        let url = "\(settings.scheme)://\(host):\(port)"
+        guard let path = settings.unixSocket else { return (url, url) }
+        if settings.port == nil { return ("unix:\(path)", "--unix-socket \(path) http://localhost") }
+        return (url + "\n  listens  unix:\(path)", url)
     }
 }
 

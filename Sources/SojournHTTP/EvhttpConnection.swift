@@ -42,6 +42,8 @@ import SojournLoop
     let bufferevent: OpaquePointer
     /// Whether its bytes are protected by TLS.
     let isSecure: Bool
+    /// Whether it came over a unix socket.
+    let isLocal: Bool
     /// evhttp's side; nil before `attach` and after the end.
     private(set) var evcon: OpaquePointer?
     var phase = Phase.head
@@ -49,6 +51,8 @@ import SojournLoop
     var streamHasEnded = false
     /// When the connection is cut, in monotonic ms; nil is never.
     var deadline: Int?
+    /// When it was accepted, or its last answer left, in monotonic ms.
+    private(set) var idleSince: Int
     /// The guard of the head under way or read last.
     private(set) var guarded: HeadGuard
     /// The guard of a chunked body that is not complete.
@@ -67,12 +71,14 @@ import SojournLoop
     /// Whether no request is under way.
     var isIdle: Bool { self.phase == .head && self.guarded.bytes == 0 }
 
-    init(server: EvhttpServer, bufferevent: OpaquePointer, isSecure: Bool) {
+    init(server: EvhttpServer, bufferevent: OpaquePointer, isSecure: Bool, isLocal: Bool) {
         self.server = server
         self.isSecure = isSecure
+        self.isLocal = isLocal
         unsafe self.bufferevent = bufferevent
         self.guarded = HeadGuard(limits: server.limits)
-        self.deadline = EventLoop.now + server.limits.headerMilliseconds
+        self.idleSince = EventLoop.now
+        self.deadline = self.idleSince + server.limits.headerMilliseconds
         unsafe bufferevent_incref(bufferevent)
         unsafe self.inputCallback = evbuffer_add_cb(
             self.input,
@@ -234,7 +240,8 @@ import SojournLoop
         self.chunks = nil
         self.headFed = 0
         self.phase = .head
-        self.deadline = EventLoop.now + self.server.limits.idleMilliseconds
+        self.idleSince = EventLoop.now
+        self.deadline = self.idleSince + self.server.limits.idleMilliseconds
         if unsafe evbuffer_get_length(self.input) > 0 { self.readHead(from: 0) }
     }
 

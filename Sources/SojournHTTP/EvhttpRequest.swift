@@ -60,7 +60,8 @@ import SojournLoop
     }
 
     var remoteAddress: String {
-        guard let evcon = unsafe self.connection?.evcon else { return "" }
+        guard let connection = self.connection, let evcon = unsafe connection.evcon else { return "" }
+        if connection.isLocal { return UnixSocket.peer }
         var address: UnsafeMutablePointer<CChar>?
         var port: UInt16 = 0
         unsafe evhttp_connection_get_peer(evcon, &address, &port)

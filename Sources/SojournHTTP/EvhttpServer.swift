@@ -1,4 +1,5 @@
 import CEvent
+import Glibc
 import SojournCore
 import SojournLoop
 
@@ -30,8 +31,14 @@ import SojournLoop
     /// With bytes that leave at the end of this pass.
     private var unflushed: [EvhttpConnection] = []
     private var sweeper: LoopTimer?
+    /// How evhttp takes a connection; known once a unix socket is listened on.
+    private var takeOver: evconnlistener_cb?
+    /// Whether the connection that evhttp is being given came over a unix socket.
+    private var isAcceptingLocal = false
 
     var connectionCount: Int { self.connections.count + self.fresh.count }
+
+    var idleCount: Int { self.connections.values.count(where: \.isIdle) }
 
     init(loop: EventLoop, limits: HTTPLimits, log: Log, handler: @escaping (HTTPExchange) -> Void) {
         ignoreBrokenPipes()
@@ -69,12 +76,31 @@ import SojournLoop
 
     // MARK: Listening
 
-    func listen(descriptor: CInt) throws(HTTPListenError) {
+    /// - Parameter isLocal: whether it is a unix socket.
+    func listen(descriptor: CInt, isLocal: Bool = false) throws(HTTPListenError) {
         guard let evhttp = unsafe self.evhttp else { throw HTTPListenError(description: "the HTTP server is closed") }
         let flags = UInt32(LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC)
-        guard let listener = unsafe evconnlistener_new(self.loop.base, nil, nil, flags, 0, descriptor),
-            let bound = unsafe evhttp_bind_listener(evhttp, listener)
-        else { throw HTTPListenError(description: "libevent refused the listening socket \(descriptor)") }
+        let refusal = HTTPListenError(description: "libevent refused the listening socket \(descriptor)")
+        guard let listener = unsafe evconnlistener_new(self.loop.base, nil, nil, flags, 0, descriptor) else {
+            Glibc.close(descriptor)
+            throw refusal
+        }
+        let bound =
+            unsafe isLocal
+            ? sojourn_bind_listener(evhttp, listener, &self.takeOver) : evhttp_bind_listener(evhttp, listener)
+        guard let bound = unsafe bound else {
+            unsafe evconnlistener_free(listener)
+            throw refusal
+        }
+        if isLocal {
+            unsafe evconnlistener_set_cb(
+                listener,
+                { listener, descriptor, _, _, context in
+                    guard let context = unsafe context else { return }
+                    unsafe Unmanaged<EvhttpServer>.fromOpaque(context).takeUnretainedValue()
+                        .acceptedLocal(descriptor, listener)
+                }, Unmanaged.passUnretained(self).toOpaque())
+        }
         // Out of descriptors: the socket stays readable, and the loop would spin. The sweep listens again.
         unsafe evconnlistener_set_error_cb(listener) { listener, _ in unsafe evconnlistener_disable(listener) }
         unsafe self.listeners.append(Listener(listener: listener, bound: bound))
@@ -89,20 +115,51 @@ import SojournLoop
 
     // MARK: Connections
 
+    /// Hands a connection of a unix socket to evhttp, under an address that it can name.
+    private func acceptedLocal(_ descriptor: CInt, _ listener: OpaquePointer?) {
+        self.isAcceptingLocal = true
+        defer { self.isAcceptingLocal = false }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        let length = CInt(MemoryLayout<sockaddr_in>.size)
+        unsafe withUnsafeMutablePointer(to: &address) { address in
+            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard let takeOver = unsafe self.takeOver, let evhttp = unsafe self.evhttp else {
+                    Glibc.close(descriptor)
+                    return
+                }
+                unsafe takeOver(listener, descriptor, address, length, UnsafeMutableRawPointer(evhttp))
+            }
+        }
+    }
+
     /// evhttp accepted a connection and asks for its bufferevent.
     private func accepted(_ base: OpaquePointer) -> OpaquePointer? {
         // Without BEV_OPT_CLOSE_ON_FREE, as evhttp does by itself: it closes the descriptor. One of TLS closes it by
         // itself, which evhttp knows.
-        let made = unsafe self.tls.map { unsafe $0.makeBufferevent(loop: self.loop, descriptor: -1, isServer: true) }
+        // Who reaches a unix socket is on this machine.
+        let tls = self.isAcceptingLocal ? nil : self.tls
+        let made = unsafe tls.map { unsafe $0.makeBufferevent(loop: self.loop, descriptor: -1, isServer: true) }
         guard let bufferevent = unsafe made ?? bufferevent_socket_new(base, -1, 0) else {
             preconditionFailure("libevent: no memory for a connection")
         }
+        if self.connectionCount >= self.limits.connections { self.makeRoom() }
         let isSurplus = self.connectionCount >= self.limits.connections
-        let connection = unsafe EvhttpConnection(server: self, bufferevent: bufferevent, isSecure: self.tls != nil)
+        let connection = unsafe EvhttpConnection(
+            server: self, bufferevent: bufferevent, isSecure: tls != nil, isLocal: self.isAcceptingLocal)
         if self.fresh.isEmpty { self.loop.atEndOfTick { self.attachFresh() } }
         self.fresh.append(connection)
         if isSurplus { connection.refuse(status: 503, message: "Too many connections") }
         return unsafe bufferevent
+    }
+
+    /// Closes those that have been idle for longest: whoever holds thousands of them must not keep the others out. Some
+    /// at once, because looking at all of them takes a while.
+    private func makeRoom() {
+        let end = EventLoop.now - self.limits.spareMilliseconds
+        let idle = self.connections.values.filter { $0.isIdle && $0.idleSince <= end }
+        let longest = idle.sorted { $0.idleSince < $1.idleSince }.prefix(max(1, self.limits.connections / 32))
+        for connection in longest { connection.close() }
     }
 
     private func attachFresh() {

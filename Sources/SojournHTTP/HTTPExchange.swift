@@ -45,7 +45,7 @@ public final class HTTPExchange {
     /// never have one; a request that says so is refused.
     public var body: [UInt8] { self.carrier.body }
 
-    /// The peer's numeric address.
+    /// The peer's numeric address, or ``UnixSocket/peer``.
     public var remoteAddress: String { self.carrier.remoteAddress }
 
     // MARK: Waiting

@@ -6,8 +6,10 @@ public struct HTTPLimits: Sendable {
     public var headerCount = 100
     /// Most bytes of a request body; more is answered 413. 1 MiB.
     public var bodyBytes = 1024 * 1024
-    /// Most open connections; one more is answered 503 and closed. 10,000.
+    /// Most open connections; one more closes idle ones, or, when there are none, is answered 503 and closed. 10,000.
     public var connections = 10_000
+    /// Milliseconds for which a connection is idle before it may be closed to make room for another one. 1 s.
+    public var spareMilliseconds = 1_000
     /// Milliseconds from a request's first byte (or from the accept) to the end of its headers. 10 s.
     public var headerMilliseconds = 10_000
     /// Milliseconds from the end of the headers to the end of the body. 30 s.

@@ -38,8 +38,14 @@ public final class HTTPServer {
         Glibc.close(try bindListeningSocket(host: host, port: port, sharing: false))
     }
 
+    /// Listens on a unix socket, as other servers may; the first that comes takes a connection. What comes there is never
+    /// protected by TLS: who reaches it is on this machine, and the file's mode says who that may be.
+    public func listen(_ socket: UnixSocket) throws(HTTPListenError) {
+        try self.end.listen(descriptor: try socket.share(), isLocal: true)
+    }
+
     /// Takes a listening, non-blocking TCP socket (such as one handed over by systemd) and owns it from now on.
-    /// Not for unix sockets: evhttp cannot name their peers.
+    /// Not for unix sockets, which have a method of their own.
     public func listen(descriptor: CInt) throws(HTTPListenError) { try self.end.listen(descriptor: descriptor) }
 
     /// What protects the connections that are accepted from now on; those that are open keep what they have. Nil is plain.
@@ -50,6 +56,9 @@ public final class HTTPServer {
 
     /// Open connections.
     public var connections: Int { self.end.connectionCount }
+
+    /// Those on which no request is under way.
+    public var idleConnections: Int { self.end.idleCount }
 
     /// Requests whose answer has not completely left, streams included.
     public var activeExchanges: Int { self.end.activeExchanges }

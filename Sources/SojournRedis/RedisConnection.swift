@@ -28,6 +28,8 @@ public final class RedisConnection {
     public private(set) var state: State = .idle {
         didSet { if self.state != oldValue { self.onStateChange?(self.state) } }
     }
+    /// Why the last attempt to connect failed, or the connection was lost; nil before that.
+    public private(set) var trouble: String?
     /// Told of each change of ``state``, on the loop.
     public var onStateChange: ((State) -> Void)?
     /// The server's `master_replid` as last read; nil before the first connection. Another one after a promotion
@@ -184,6 +186,7 @@ public final class RedisConnection {
 
     private func linkIsLost(_ reason: String) {
         self.refreshTimer?.stop()
+        self.trouble = reason
         self.pipeline.connectionLost(reason)
         if self.pipeline.refusal == nil { self.state = .connecting }
     }

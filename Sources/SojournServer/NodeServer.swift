@@ -52,8 +52,8 @@ final class NodeServer {
         self.addresses = ClientAddress(proxies: configuration.trustedProxies)
     }
 
-    /// Listens and returns the port.
-    func start(port: Int) throws(HTTPListenError) -> Int {
+    /// Listens and returns the port; 0 without one.
+    func start(port: Int?, socket: UnixSocket?) throws(HTTPListenError) -> Int {
         self.routes =
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
             + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes
@@ -68,7 +68,10 @@ final class NodeServer {
         let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [weak self] in self?.handle($0) }
         http.tls = self.configuration.credentials.tls
         self.http = http
-        return try http.listen(host: self.configuration.host, port: port)
+        if let socket { try http.listen(socket) }
+        return try port.map { port throws(HTTPListenError) in
+            try http.listen(host: self.configuration.host, port: port)
+        } ?? 0
     }
 
     /// Takes other keys and another certificate; what is open goes on.

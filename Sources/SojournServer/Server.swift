@@ -5,17 +5,20 @@ public import SojournStore
 
 /// A node: it serves the sessions of a store over HTTP, on every loop of the store.
 public final class Server: Sendable {
-    /// The port it listens on.
+    /// The port it listens on; 0 when it listens on none.
     public let port: Int
+    /// The unix socket it listens on as well.
+    private let socket: UnixSocket?
     private let store: SessionStore
     let parts: [(loop: EventLoop, node: Confined<NodeServer>)]
     private let configuration: ServerConfiguration
 
     private init(
-        port: Int, store: SessionStore, parts: [(loop: EventLoop, node: Confined<NodeServer>)],
-        configuration: ServerConfiguration
+        port: Int, socket: UnixSocket?, store: SessionStore,
+        parts: [(loop: EventLoop, node: Confined<NodeServer>)], configuration: ServerConfiguration
     ) {
         self.port = port
+        self.socket = socket
         self.store = store
         self.parts = parts
         self.configuration = configuration
@@ -27,7 +30,21 @@ public final class Server: Sendable {
     public static func start(
         configuration: ServerConfiguration, store: SessionStore, log: Log = .silent
     ) async throws -> Server {
-        try HTTPServer.ensureUnused(host: configuration.host, port: configuration.port)
+        if let port = configuration.port { try HTTPServer.ensureUnused(host: configuration.host, port: port) }
+        let socket = try configuration.unixSocket.map { path throws(HTTPListenError) in
+            try UnixSocket(path: path, access: configuration.unixSocketAccess)
+        }
+        do {
+            return try await Self.start(configuration, socket, store, log)
+        } catch {
+            socket?.remove()
+            throw error
+        }
+    }
+
+    private static func start(
+        _ configuration: ServerConfiguration, _ socket: UnixSocket?, _ store: SessionStore, _ log: Log
+    ) async throws -> Server {
         var parts: [(loop: EventLoop, node: Confined<NodeServer>)] = []
         var port = configuration.port
         let duties = store.duties
@@ -39,10 +56,10 @@ public final class Server: Sendable {
                 node.archiveTrouble = { try? await store.loops[0].run { duties.value.archiveTrouble } ?? nil }
                 node.census = census
                 node.hurry = { store.loops[0].execute { duties.value.hurry() } }
-                return (Confined(node, to: loop), try node.start(port: wanted))
+                return (Confined(node, to: loop), try node.start(port: wanted, socket: socket))
             }
             // The first loop may take a free port; the others share it.
-            port = bound
+            if port != nil { port = bound }
             parts.append((loop, node))
         }
         let all = parts
@@ -62,7 +79,8 @@ public final class Server: Sendable {
                 }
             }
         }
-        return Server(port: port, store: store, parts: parts, configuration: configuration)
+        return Server(
+            port: port ?? 0, socket: socket, store: store, parts: parts, configuration: configuration)
     }
 
     /// Takes other keys and another certificate, on every loop. What is open goes on; a token that was signed by a key
@@ -73,6 +91,7 @@ public final class Server: Sendable {
 
     /// Stops accepting, tells the streams to reconnect elsewhere, finishes requests. The store goes on.
     public func drain() async {
+        self.socket?.remove()
         let limit = self.configuration.drainLimit
         await withTaskGroup(of: Void.self) { group in
             for (loop, node) in self.parts {

@@ -1,11 +1,16 @@
+public import SojournHTTP
 public import SojournLoop
 
 /// How a node serves its sessions over HTTP. Durations are milliseconds.
 public struct ServerConfiguration: Sendable {
     /// The address to listen on.
     public var host = "127.0.0.1"
-    /// The port; 0 takes a free one.
-    public var port = 3000
+    /// The port; 0 takes a free one, nil listens on none.
+    public var port: Int? = 3000
+    /// The path of a unix socket to listen on as well, always without TLS.
+    public var unixSocket: String?
+    /// Whose its file is, and for whom.
+    public var unixSocketAccess = UnixSocket.Access()
     /// What admits clients, and what they know this node by; it may be renewed while the node runs.
     public var credentials = Credentials()
     /// The version that the description of the interface bears.

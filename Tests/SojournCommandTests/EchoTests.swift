@@ -15,7 +15,8 @@ import Testing
         let loop = EventLoop(name: "echo-test")
         return try await loop.run {
             try await HTTPCall.post(
-                "/api/messaging/sessions" + path, body, to: HTTPCall.Address(host: "127.0.0.1", port: port), key: "k",
+                "/api/messaging/sessions" + path, body, to: HTTPCall.Address(.tcp(host: "127.0.0.1", port: port)),
+                key: "k",
                 on: loop)
         }
     }

@@ -120,23 +120,35 @@ import Testing
         }
     }
 
-    @Test func `connections over the cap are refused, and places become free`() async throws {
+    @Test func `connections over the cap take the places of idle ones, or are refused`() async throws {
         var limits = HTTPLimits()
         limits.connections = 10
+        limits.spareMilliseconds = 20
         try await withRecorder(limits: limits) { server, _ in
-            var clients: [RawHTTP] = []
-            for _ in 0..<10 {
+            func speak() throws -> RawHTTP {
                 let client = try server.connect()
                 try client.send(get)
                 #expect(try client.readResponse().status == 200)
-                clients.append(client)
+                return client
             }
+            let first = try (0..<10).map { _ in try speak() }
             #expect(try await server.onLoop { $0.connections } == 10)
+            try await server.loop.run { await server.loop.sleep(milliseconds: 25) }
+            var clients = try (0..<10).map { _ in try speak() }
+            #expect(try await server.onLoop { $0.connections } == 10)
+            for client in first { #expect(try client.readToEnd().isEmpty) }
+            // Those that are in the middle of something stay.
+            for client in clients { try client.send("GET / HTTP/1.1\r\n") }
+            #expect(try await server.eventually { $0.idleConnections == 0 })
             for _ in 0..<5 {
                 let surplus = try server.connect()
                 let response = try surplus.readResponse()
                 #expect(response.status == 503)
                 #expect(try surplus.readToEnd().isEmpty)
+            }
+            for client in clients.prefix(7) {
+                try client.send("Host: a\r\n\r\n")
+                #expect(try client.readResponse().status == 200)
             }
             clients.removeLast(3)
             #expect(try await server.eventually { $0.connections == 7 })

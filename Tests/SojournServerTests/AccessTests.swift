@@ -79,12 +79,18 @@ import Testing
         let create = #"{"agentId":"\#(TestNode.agent)","userId":"\#(TestNode.user)"}"#
         let made = try node.call("POST", "", create, headers: ["X-API-KEY": "secret-backend"])
         let id = try #require(made["sessionId"]?.string)
+        let other = try node.call("POST", "", create, headers: ["X-API-KEY": "secret-backend"])
+        let erased = try #require(other["sessionId"]?.string)
         let agents = "/api/messaging/agents"
         // What each role gets, in the order admin, backend, worker, read.
         let rows: [(method: String, target: String, body: String?, statuses: [Int])] = [
             ("GET", TestNode.base, nil, [200, 403, 403, 403]),
             ("GET", agents, nil, [200, 403, 403, 403]),
             ("DELETE", agents + "/\(TestNode.agent)", nil, [404, 403, 403, 403]),
+            ("GET", "/api/messaging/search?q=a", nil, [503, 403, 403, 403]),
+            ("DELETE", "/api/messaging/archive/users/33333333-3333-4333-8333-333333333333", nil, [200, 403, 403, 403]),
+            ("GET", "/api/messaging/archive/erasures/1", nil, [404, 403, 403, 403]),
+            ("DELETE", TestNode.base + "/\(erased)?purge=1", nil, [200, 403, 403, 403]),
             ("POST", TestNode.base, create, [201, 201, 403, 403]),
             ("POST", TestNode.base + "/\(id)/messages", #"{"content":"hi"}"#, [201, 201, 403, 403]),
             ("POST", TestNode.base + "/\(id)/renew", nil, [200, 200, 403, 403]),
@@ -98,7 +104,8 @@ import Testing
             ("GET", TestNode.base + "/no/such/route", nil, [404, 404, 404, 404]),
         ]
         for row in rows {
-            for (role, expected) in zip(["admin", "backend", "worker", "read"], row.statuses) {
+            // The admin last: what it erases is gone for all.
+            for (role, expected) in zip(["admin", "backend", "worker", "read"], row.statuses).reversed() {
                 let answer = try node.call(
                     row.method, target: row.target, row.body, headers: ["Authorization": "Bearer secret-\(role)"])
                 #expect(answer.status == expected, "\(role) \(row.method) \(row.target): \(answer.text)")

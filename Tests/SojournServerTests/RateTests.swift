@@ -192,11 +192,16 @@ import Testing
             ("10.1.2.3", ["1.1.1.1", "203.0.113.9, 192.0.2.7"], "203.0.113.9"), ("10.1.2.3", [], "10.1.2.3"),
             ("10.1.2.3", ["10.9.9.9"], "10.9.9.9"), ("10.1.2.3", ["203.0.113.9, garbage"], "10.1.2.3"),
             ("::ffff:10.1.2.3", ["203.0.113.9"], "203.0.113.9"), ("2001:db8::1", ["2001:db9::1"], "2001:db9::1"),
-            ("192.0.2.7", ["203.0.113.9/8"], "192.0.2.7"),
+            ("192.0.2.7", ["203.0.113.9/8"], "192.0.2.7"), ("unix", ["203.0.113.9"], "unix"),
+            ("192.0.2.7", ["unix"], "192.0.2.7"),
         ]
         for row in rows {
             #expect(addresses.of(peer: row.peer, forwarded: row.forwarded) == row.client, "\(row)")
         }
+        let local = ClientAddress(proxies: ["unix"].compactMap { AddressRange($0) })
+        #expect(local.of(peer: "unix", forwarded: ["1.1.1.1, 203.0.113.9"]) == "203.0.113.9")
+        #expect(local.of(peer: "unix", forwarded: ["unix"]) == "unix")
+        #expect(local.of(peer: "127.0.0.1", forwarded: ["203.0.113.9"]) == "127.0.0.1")
         #expect(AddressRange.network(of: "2001:db8:0:1::5") == AddressRange.network(of: "2001:db8:0:1:ffff::"))
         #expect(AddressRange.network(of: "2001:db8:0:2::5") != AddressRange.network(of: "2001:db8:0:1::5"))
         #expect(AddressRange.network(of: "192.0.2.1") == "192.0.2.1")

@@ -13,7 +13,7 @@ extension StoreConfiguration {
         self.init(endpoint: redis.secureEndpoint, nodeName: nodeName)
         self.tls = try TLSContext(
             authority: certificate.file, certificate: certificate.file, key: certificate.key)
-        (self.user, self.password) = ("sojourn", "secret")
+        if let login = SecureRun.login { (self.user, self.password) = login }
     }
 }
 

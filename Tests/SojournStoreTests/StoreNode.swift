@@ -19,6 +19,7 @@ final class StoreNode: Sendable {
         log: Log = .silent, _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> StoreNode {
         var configuration = StoreConfiguration(endpoint: server.endpoint, nodeName: name)
+        if let login = SecureRun.login { (configuration.user, configuration.password) = login }
         configuration.testClock = true
         configuration.partitions = 16
         change(&configuration)

@@ -88,6 +88,29 @@ public final class RawHTTP {
         if tls { self.tls = try RawTLS(self.descriptor) }
     }
 
+    /// Connects to a unix socket; `name` is the path of a file that this side binds itself to before.
+    public init(unix path: String, deadlineMilliseconds: Int = 10_000, name: String? = nil) throws {
+        self.deadlineMilliseconds = deadlineMilliseconds
+        self.descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        if let name, Self.withAddress(name, { bind(self.descriptor, $0, $1) }) != 0 {
+            throw RawHTTPError.connect(errno)
+        }
+        guard Self.withAddress(path, { Glibc.connect(self.descriptor, $0, $1) }) == 0 else {
+            throw RawHTTPError.connect(errno)
+        }
+    }
+
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count)) }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
     deinit { self.close() }
 
     // MARK: Sending

@@ -7,6 +7,9 @@ public enum SecureRun {
     public static let certificate: Certificate? =
         ProcessInfo.processInfo.environment["SOJOURN_TEST_TLS"] == "1" ? try? Certificate() : nil
 
+    /// The Redis user of that run and its password; nil in an ordinary one, where it is Redis' own.
+    public static let login: (user: String, password: String)? = Self.certificate == nil ? nil : ("sojourn", "secret")
+
     /// The rules of the README's Redis user, as a line of an ACL file.
     static let acl: String = {
         let readme = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -27,14 +30,14 @@ public final class Certificate: Sendable {
     /// Its private key, PEM.
     public var key: String { self.folder.file("key.pem") }
 
-    /// Makes one; `name` tells it from others.
-    public init(name: String = "sojourn-test") throws {
+    /// Makes one; `name` tells it from others, `subjects` are those whom it is for.
+    public init(name: String = "sojourn-test", subjects: String = "IP:127.0.0.1,DNS:localhost") throws {
         let program = try TestProcess(
             "openssl",
             [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                 "-subj",
-                "/CN=\(name)", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
+                "/CN=\(name)", "-addext", "subjectAltName=\(subjects)", "-keyout",
                 self.folder.file("key.pem"), "-out", self.folder.file("cert.pem"),
             ])
         guard program.wait() == .exited(0) else { throw NotInTime(description: "openssl made no certificate") }

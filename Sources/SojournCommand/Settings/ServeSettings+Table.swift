@@ -12,10 +12,21 @@ extension ServeSettings {
             help: "the numeric address to listen on, or localhost; 0.0.0.0 or :: for all"
         ) { $0.host = try Rule.address($1) },
         Setting(
-            name: "port", placeholder: "NUMBER", standard: "3000", help: "the port to listen on; 0 takes a free one"
-        ) {
-            $0.port = try Rule.integer($1, 0...65_535)
-        },
+            name: "port", placeholder: "NUMBER", standard: "3000",
+            help: "the port to listen on; 0 takes a free one, none is for --listen alone"
+        ) { $0.port = $1 == "none" ? nil : try Rule.integer($1, 0...65_535) },
+        Setting(
+            name: "listen", placeholder: "unix:/PATH", standard: "none",
+            help: "a unix socket to listen on as well, always without TLS; what a dead node has left there is replaced"
+        ) { $0.unixSocket = try UnixSocketSettings.path($1) },
+        Setting(
+            name: "listen-owner", placeholder: "USER[:GROUP]", standard: "who runs the node",
+            help: "whose that socket is, by name or number; :GROUP is the group alone"
+        ) { try UnixSocketSettings.setOwner(&$0.unixSocketAccess, $1) },
+        Setting(
+            name: "listen-mode", placeholder: "OCTAL", standard: "660",
+            help: "who may connect to it: 600 is its user, 660 also its group, 666 everyone on this machine"
+        ) { try UnixSocketSettings.setMode(&$0.unixSocketAccess, $1) },
         Setting(
             name: "websocket-origins", placeholder: "ORIGIN,…", standard: "the host that a page was loaded from",
             help: "web pages that may open a WebSocket; * is every one"

@@ -47,18 +47,18 @@ extension ServeSettings {
         ) { $0.streamsPerAddress = try Rule.integer($1, 1...10_000_000) },
         Setting(
             name: "max-connections", placeholder: "NUMBER", standard: "10000",
-            help: "how many connections each event loop takes"
+            help: "how many connections each event loop has; one more closes idle ones, or is refused"
         ) { $0.connections = try Rule.integer($1, 1...1_000_000) },
         Setting(
             name: "max-body-bytes", placeholder: "NUMBER", standard: "1048576", help: "the largest request body"
         ) { $0.bodyBytes = try Rule.integer($1, 1024...(1 << 28)) },
         Setting(
             name: "trusted-proxies", placeholder: "RANGE,…", standard: "none",
-            help: "addresses (10.0.0.0/8) of proxies whose X-Forwarded-For names the client"
+            help: "addresses (10.0.0.0/8) of proxies whose X-Forwarded-For names the client; unix is those of --listen"
         ) { settings, text in
             settings.trustedProxies = try text.split(separator: ",").map { part in
                 guard let range = AddressRange(part.trimmed) else {
-                    throw Rule("addresses or ranges such as 10.0.0.0/8")
+                    throw Rule("addresses or ranges such as 10.0.0.0/8, or unix")
                 }
                 return range
             }

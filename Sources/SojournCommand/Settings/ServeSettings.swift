@@ -1,4 +1,5 @@
 import SojournCore
+import SojournHTTP
 import SojournServer
 import SojournStore
 
@@ -6,8 +7,12 @@ import SojournStore
 struct ServeSettings: Sendable {
     /// The address to listen on.
     var host = "127.0.0.1"
-    /// The port to listen on; 0 lets the system choose.
-    var port = 3000
+    /// The port to listen on; 0 lets the system choose, nil is none.
+    var port: Int? = 3000
+    /// The path of a unix socket to listen on as well.
+    var unixSocket: String?
+    /// Whose its file is, and for whom.
+    var unixSocketAccess = UnixSocket.Access()
     /// The folder of the private Redis and of the default archive.
     var data = "./sojourn-data"
     /// The Redis to use; nil starts a private one in the data folder.

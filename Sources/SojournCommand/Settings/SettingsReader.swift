@@ -67,6 +67,16 @@ struct SettingsReader {
     }
 
     private func checkTogether(_ settings: ServeSettings, _ origins: [String: String]) throws(SettingsError) {
+        if settings.unixSocket == nil {
+            guard settings.port != nil else {
+                throw SettingsError(
+                    description: "the setting port (\(origins["port"] ?? "")) is none, but then listen must be set")
+            }
+            for name in ["listen-owner", "listen-mode"] {
+                guard let origin = origins[name] else { continue }
+                throw SettingsError(description: "the setting \(name) (\(origin)) is of no use without listen")
+            }
+        }
         let timeouts = settings.timeouts
         guard timeouts.minimumTimeout <= timeouts.maximumTimeout else {
             let name = "session-min-timeout-minutes"

@@ -6,7 +6,7 @@ enum AgentCommand {
     static let help = """
         usage: sojourn agent echo --agent <id> [--url http://127.0.0.1:3000] [--api-key KEY]
 
-        claims the turns of an agent over HTTP and says back what it was told. The key may also come
+        claims the turns of an agent over HTTP and says back what it was told; the URL may be unix:/path. The key may also come
         from SOJOURN_API_KEYS, of which it takes the first.
         """
 
@@ -32,7 +32,7 @@ enum AgentCommand {
                 loop: loop, address: address, key: options["--api-key"] ?? keys?.first, agent: agent.text, log: log),
             to: loop)
         loop.execute { loop.spawn { await worker.value.run() } }
-        log(.info, "the echo worker claims turns", ["agent.id": agent.text, "url": "\(address.host):\(address.port)"])
+        log(.info, "the echo worker claims turns", ["agent.id": agent.text, "url": "\(address.endpoint)"])
         _ = await signals.first()
         try? await loop.run { await worker.value.stop() }
         return 0

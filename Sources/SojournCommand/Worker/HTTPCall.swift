@@ -10,14 +10,18 @@ final class HTTPCall {
         let description: String
     }
 
-    /// The address of a node, from `http[s]://host[:port]`.
-    struct Address: Sendable {
-        let host: String
-        let port: Int
+    /// The address of a node, from `http[s]://host[:port]` or `unix:/path`.
+    struct Address: Sendable, CustomStringConvertible {
+        let endpoint: Endpoint
         var tls: TLSContext?
 
         /// Nil when the text is no such URL.
         init?(url: String) {
+            if url.hasPrefix("unix:") {
+                guard let path = try? UnixSocketSettings.path(url) else { return nil }
+                self.init(.unix(path: path))
+                return
+            }
             let isSecure = url.hasPrefix("https://")
             guard isSecure || url.hasPrefix("http://") else { return nil }
             let authority = url.dropFirst(isSecure ? 8 : 7).prefix { $0 != "/" }
@@ -26,17 +30,28 @@ final class HTTPCall {
             guard let port = parts.count == 2 ? Int(parts[1]) : isSecure ? 443 : 80, (1...65_535).contains(port) else {
                 return nil
             }
-            self.init(host: String(host), port: port)
+            self.init(.tcp(host: String(host), port: port))
             if isSecure {
                 guard let tls = try? TLSContext() else { return nil }
                 self.tls = tls
             }
         }
 
-        init(host: String, port: Int, tls: TLSContext? = nil) {
-            self.host = host
-            self.port = port
+        init(_ endpoint: Endpoint, tls: TLSContext? = nil) {
+            self.endpoint = endpoint
             self.tls = tls
+        }
+
+        /// What a request calls the node.
+        var description: String {
+            if case .unix = self.endpoint { return "localhost" }
+            return self.endpoint.description
+        }
+
+        /// The name that its certificate must have.
+        var name: String {
+            if case .tcp(let host, _) = self.endpoint { return host }
+            return "localhost"
         }
     }
 
@@ -50,7 +65,7 @@ final class HTTPCall {
         _ path: String, _ body: JSON, to address: Address, key: String?, on loop: EventLoop, timeoutMs: Int = 60_000
     ) async throws(Failure) -> (status: Int, body: JSON?) {
         let payload = body.bytes
-        var head = "POST \(path) HTTP/1.1\r\nHost: \(address.host):\(address.port)\r\nConnection: close\r\n"
+        var head = "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n"
         head += "Content-Type: application/json\r\nContent-Length: \(payload.count)\r\n"
         if let key { head += "X-API-KEY: \(key)\r\n" }
         let call = HTTPCall()
@@ -67,8 +82,8 @@ final class HTTPCall {
             timer.start(afterMilliseconds: timeoutMs)
             self.timer = timer
             self.stream = ByteStream.connect(
-                to: .tcp(host: address.host, port: address.port), loop: loop,
-                security: address.tls.map { .tls($0, serverName: address.host) } ?? .plain, timeoutMs: 5000,
+                to: address.endpoint, loop: loop,
+                security: address.tls.map { .tls($0, serverName: address.name) } ?? .plain, timeoutMs: 5000,
                 handlers: unsafe ByteStream.Handlers(
                     connected: { [weak self] in self?.stream?.write(request) },
                     received: { [weak self] in unsafe self?.bytes.append(contentsOf: $0) },

@@ -1,13 +1,19 @@
 import Glibc
 import SojournHTTP
 
-/// Addresses of proxies that are believed when they say whom they speak for, as `10.0.0.0/8` or `::1`.
+/// Addresses of proxies that are believed when they say whom they speak for, as `10.0.0.0/8` or `::1`, or `unix`, which
+/// is whoever comes over a unix socket.
 public struct AddressRange: Sendable, Hashable {
+    /// None for `unix`.
     private let bytes: [UInt8]
     private let bits: Int
 
-    /// A range in CIDR notation (RFC 4632, RFC 4291), or one address. Nil when the text is none.
+    /// A range in CIDR notation (RFC 4632, RFC 4291), one address, or `unix`. Nil when the text is none.
     public init?(_ text: String) {
+        if text == UnixSocket.peer {
+            (self.bytes, self.bits) = ([], 0)
+            return
+        }
         let halves = text.split(separator: "/", omittingEmptySubsequences: false)
         guard halves.count <= 2, let bytes = Self.bytes(of: String(halves[0])) else { return nil }
         self.bytes = bytes
@@ -20,12 +26,16 @@ public struct AddressRange: Sendable, Hashable {
     }
 
     func contains(_ address: String) -> Bool {
+        if address == UnixSocket.peer { return self.bytes.isEmpty }
         guard let other = Self.bytes(of: address), other.count == self.bytes.count else { return false }
         for place in 0..<self.bits where (self.bytes[place / 8] ^ other[place / 8]) << (place % 8) & 128 != 0 {
             return false
         }
         return true
     }
+
+    /// Whether a text is the address of one machine.
+    static func isAddress(_ text: String) -> Bool { Self.bytes(of: text) != nil }
 
     /// The first 64 bits of an IPv6 address; any other text as it is.
     static func network(of text: String) -> String {
@@ -67,7 +77,7 @@ struct ClientAddress: Sendable {
         for hop in forwarded.joined(separator: ",").split(separator: ",").reversed() {
             let address = String(hop.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" })
             // What is no address is no address of a client either.
-            guard AddressRange(address) != nil, !address.contains("/") else { return client }
+            guard AddressRange.isAddress(address) else { return client }
             client = address
             if !self.isProxy(address) { break }
         }

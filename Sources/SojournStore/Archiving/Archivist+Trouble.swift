@@ -59,13 +59,18 @@ extension Archivist {
                 self.trouble = "\(error)"
                 continue
             }
-            self.isPaused = false
             let hadUnsettled = !self.unsettled.isEmpty
             if hadUnsettled { await self.settle([]) }
-            // Refused again: whoever refused sits out, too.
-            if self.isPaused { return }
-            if trustsProbe || hadUnsettled { self.tellRecovered() }
+            guard self.unsettled.isEmpty else { continue }  // refused again
+            // Who hears that it is well may count on it.
             await self.registry.resume()
+            // A batch that was under way all the time may have been refused only now.
+            guard self.unsettled.isEmpty else {
+                await self.registry.pause()
+                continue
+            }
+            self.isPaused = false
+            if trustsProbe || hadUnsettled { self.tellRecovered() }
             return
         }
     }

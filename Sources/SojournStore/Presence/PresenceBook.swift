@@ -46,7 +46,8 @@ package final class PresenceBook {
             self.changes[id]?.attached = []
         }
         self.sessions = [:]
-        await self.flush()
+        // While Redis is away they lapse by themselves.
+        if self.shard.isConnected { await self.flush() }
     }
 
     // MARK: Changes

@@ -114,8 +114,10 @@ package final class StoreShard {
         } catch {
             if case .refused(let reason) = self.redis.state { throw StoreError(.storeUnavailable, reason) }
             guard self.redis.state != .ready else { throw error }
+            let reason = self.redis.trouble.map { " (\($0))" } ?? ""
             throw StoreError(
-                .storeUnavailable, "redis at \(self.configuration.endpoint) does not answer: start it, or see --redis")
+                .storeUnavailable,
+                "redis at \(self.configuration.endpoint) does not answer\(reason): start it, or see --redis")
         }
     }
 

@@ -106,6 +106,8 @@ final class Registry {
     }
 
     private func leave() async {
+        // While Redis is away the entry lapses by itself; a node that stops then need not wait for an answer.
+        guard self.shard.isConnected else { return }
         _ = try? await self.shard.redis.send(["ZREM", .string(self.key), .string(self.name)], kind: .write)
     }
 }

@@ -68,7 +68,8 @@ import Testing
             try await eventually(within: 60, "both are well again") {
                 pair.nodes.allSatisfy { self.health($0).status == "healthy" }
             }
-            #expect(try client.send("ZCARD", "sj:archiving") == 2)
+            // On a busy machine one may have been silent for so long that it counts as gone until its next word.
+            try await eventually("both take sessions") { try client.send("ZCARD", "sj:archiving") == 2 }
         }
         #expect(refusals >= 3)
         for node in pair.nodes { #expect(try await node.stop() == .exited(0)) }

@@ -16,7 +16,7 @@ final class NodeProcess {
     private let process: TestProcess
     private let base: String
 
-    /// Starts `sojourn serve` on a free port.
+    /// Starts `sojourn serve` on a free port, unless the arguments say another one.
     init(
         _ name: String, in folder: TemporaryFolder, _ arguments: [String], environment: [String: String] = [:]
     ) throws {
@@ -24,9 +24,18 @@ final class NodeProcess {
         self.base = folder.file("\(name)-\(UInt32.random(in: 0 ... .max))")
         self.process = try TestProcess(
             TestProcess.built("sojourn"),
-            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"] + arguments,
+            ["serve", "--port", "0", "--node-name", name, "--loops", "1", "--drain-seconds", "5"]
+                + arguments.map(Self.withLogin),
             environment: ["PATH": Environment.variables["PATH"] ?? ""].merging(environment) { $1 },
             folder: folder.path, output: self.base + ".out", errors: self.base + ".err")
+    }
+
+    /// The socket of a Redis with the user of a secure run, unless it says already who asks.
+    private static func withLogin(_ argument: String) -> String {
+        guard let login = SecureRun.login, argument.hasPrefix("unix:"), argument.hasSuffix("redis.sock") else {
+            return argument
+        }
+        return argument + "?user=\(login.user)&password=\(login.password)"
     }
 
     var pid: pid_t { self.process.pid }
@@ -50,7 +59,7 @@ final class NodeProcess {
 
     /// Waits until it listens, or has ended.
     func up() async throws {
-        try await eventually("\(self.name) is up") { self.port != nil || !self.isRunning }
+        try await eventually("\(self.name) is up") { self.output.contains("try:") || !self.isRunning }
         if !self.isRunning, !self.wasKilled { Issue.record("\(self.name) ended at its start: \(self.log)") }
     }
 
@@ -67,6 +76,9 @@ final class NodeProcess {
     }
 
     func kill9() { self.process.kill9() }
+
+    /// Has it read its files again.
+    func hangUp() { self.process.signal(SIGHUP) }
 
     // MARK: Requests
 

@@ -72,6 +72,8 @@ import Testing
     @Test func `a Redis that is not there is named`() async throws {
         let port = TestListener.freePort()
         let sentence = try await self.refusal(["--redis", "redis://127.0.0.1:\(port)"])
-        #expect(sentence.contains("127.0.0.1:\(port)") && sentence.contains("does not answer"), "\(sentence)")
+        #expect(
+            sentence.contains("127.0.0.1:\(port)") && sentence.contains("does not answer (Connection refused)"),
+            "\(sentence)")
     }
 }
