@@ -81,6 +81,8 @@ struct Node {
             serving.bodyBytes = settings.bodyBytes
             serving.trustedProxies = settings.trustedProxies
             serving.testClock = settings.testClock
+            serving.metrics = settings.metrics
+            serving.unreadyTime = Int(settings.unready)
             serving.drainLimit = Int(settings.drain)
             do {
                 for agent in agents { try await store.register(agent) }

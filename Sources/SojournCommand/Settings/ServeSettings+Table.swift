@@ -101,6 +101,14 @@ extension ServeSettings {
             $0.logFormat = try Rule.choice($1)
         },
         Setting(
+            name: "metrics", placeholder: "WHOM", standard: "open",
+            help: "who may read /metrics: open for all, admin for keys of that role, off for nobody"
+        ) { $0.metrics = try Rule.choice($1) },
+        Setting(
+            name: "unready-seconds", placeholder: "NUMBER", standard: "0",
+            help: "how long a stopping node answers 503 on /readyz before it takes no more connections"
+        ) { $0.unready = try Rule.duration($1, unit: 1000, "seconds", 0...600) },
+        Setting(
             name: "drain-seconds", placeholder: "NUMBER", standard: "20",
             help: "how long a stopping node waits for its connections"
         ) { $0.drain = try Rule.duration($1, unit: 1000, "seconds", 0...3600) },

@@ -69,6 +69,7 @@ enum Schemas {
             archived boolean, snippet string, rank number
             """
         ), ("Alive", "status string"),
+        ("Ready", "status string, reasons? [string]"),
         (
             "Message",
             """

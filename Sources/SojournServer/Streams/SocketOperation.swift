@@ -22,6 +22,12 @@ struct SocketOperation {
         self.fields = fields
     }
 
+    /// What it is counted as.
+    var counted: String {
+        let known = ["auth", "ping", "subscribe", "unsubscribe", "heartbeat", "message"]
+        return known.contains(self.name) ? self.name : "other"
+    }
+
     /// Whether it reads a session and its log, for which it waits at the gate.
     var opensStream: Bool { self.name == "subscribe" }
 

@@ -175,4 +175,7 @@ public struct StoreCounts: Sendable {
     public let ended: Int
     /// Sessions whose next timer is near.
     public let expiringSoon: Int
+    /// How long the oldest event that no archive has yet has waited, in milliseconds; means nothing where nobody archives
+    /// live sessions.
+    public let archiveLag: Int
 }

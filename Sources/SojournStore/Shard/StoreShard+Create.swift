@@ -38,6 +38,7 @@ extension StoreShard {
             case 1:
                 guard let epoch = answer.dropFirst(2).first?.string else { throw self.malformed("create") }
                 if answer.count > 3 { return try self.created(before: answer, request, epoch: epoch) }
+                self.counters.created += 1
                 let now = self.note(answer[1])
                 return CreatedSession(
                     session: Session(

@@ -25,6 +25,8 @@ extension StoreShard {
             let lead = answer[5].int, let renewals = answer[6].int
         else { throw self.malformed("append") }
         let now = self.note(answer[1])
+        self.counters.messages[draft.author, default: 0] += 1
+        if answer[7].int == 1 { self.counters.renewed[.message, default: 0] += 1 }
         let expiresAt = Instant(milliseconds: Int64(deadline))
         return SentMessage(
             id: messageID, cursor: Cursor(epoch: epoch, seq: seq), createdAt: now, expiresAt: expiresAt,
