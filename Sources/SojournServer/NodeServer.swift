@@ -35,7 +35,8 @@ final class NodeServer {
     var isLeaving = false
     private(set) var lag: LoopLag?
     /// By the numbers of the routes; the last one is of what has none.
-    private(set) var tallies: [RequestTally] = []
+    var tallies: [RequestTally] = []
+    private var names = RequestNames()
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
@@ -97,7 +98,9 @@ final class NodeServer {
         let match = self.router.match(exchange.method, segments)
         exchange.kind = match.route?.number ?? self.routes.count
         exchange.observer = self
-        if segments.first == "api" { exchange.addToAnswer(self.protections) }
+        exchange.name = RequestNames.accepted(exchange.header(RequestNames.field)) ?? self.names.next()
+        let name = (name: RequestNames.field, value: exchange.name)
+        exchange.addToAnswer(segments.first == "api" ? self.protections + [name] : [name])
         if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
         if segments.first == "api", match.route?.isOpen != true {
@@ -222,12 +225,5 @@ final class NodeServer {
         self.http?.close()
         self.lag = nil
         self.reports = { [] }
-    }
-}
-
-extension NodeServer: HTTPExchangeObserver {
-    func answered(_ exchange: HTTPExchange, status: Int) {
-        let took = exchange.isWaiting ? nil : EventLoop.microseconds - exchange.arrivedAt
-        self.tallies[exchange.kind].record(status, took)
     }
 }

@@ -51,6 +51,8 @@ public struct ServerConfiguration: Sendable {
 
     /// Who may read `/metrics`.
     public var metrics = MetricsAccess.open
+    /// From how long on an answer is told to the log as slow; nil tells none. Those that wait for something never are.
+    public var slowRequest: Int? = 1_000
     /// How long a stopping node says that it is not ready before it takes no more connections.
     public var unreadyTime = 0
 

@@ -88,7 +88,8 @@ extension ServeSettings {
     private static let operation: [Setting] = [
         Setting(
             name: "log-level", placeholder: "LEVEL", standard: "info",
-            help: "the least urgent events to log: " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", ")
+            help: "the least urgent events to log; SIGUSR1 goes on to debug, trace and back: "
+                + LogLevel.allCases.map { "\($0)" }.joined(separator: ", ")
         ) { settings, text in
             guard let level = LogLevel(name: text) else {
                 throw Rule("one of " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", "))
@@ -99,6 +100,13 @@ extension ServeSettings {
             name: "log-format", placeholder: "FORMAT", standard: "logfmt", help: "how log lines look: logfmt or json"
         ) {
             $0.logFormat = try Rule.choice($1)
+        },
+        Setting(
+            name: "slow-request-ms", placeholder: "NUMBER", standard: "1000",
+            help: "from how long on an answer is logged as slow, at level warning; 0 never"
+        ) { settings, text in
+            let limit = try Rule.integer(text, 0...3_600_000)
+            settings.slowRequest = limit == 0 ? nil : limit
         },
         Setting(
             name: "metrics", placeholder: "WHOM", standard: "open",

@@ -98,7 +98,8 @@ enum Schemas {
         (
             "Event",
             """
-            v integer, epoch string, seq integer, at integer, type string, sessionId uuid, turnId? string, data? any
+            v integer, epoch string, seq integer, at integer, type string, sessionId uuid, turnId? string, trace? string, \
+            data? any
             """
         ), ("EventCursors", "before integer, after integer"),
         ("EventPage", "events [Event], hasMore boolean, head integer, epoch string, cursors? EventCursors"),

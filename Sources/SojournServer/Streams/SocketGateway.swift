@@ -191,10 +191,13 @@ final class SocketGateway: ReaderOutlet {
             if operation.opensStream { self.server.openings.leave() }
             return
         }
+        let start = EventLoop.microseconds
         do throws(StoreError) {
             try await self.perform(operation)
+            self.tell(operation, since: start, nil)
         } catch {
             self.refuse(operation, error)
+            self.tell(operation, since: start, error)
         }
         self.unanswered -= 1
         if !self.socket.isReading { self.socket.isReading = true }
@@ -203,6 +206,19 @@ final class SocketGateway: ReaderOutlet {
         } else {
             self.lines[operation.line] = nil
         }
+    }
+
+    private func tell(_ operation: SocketOperation, since start: Int, _ error: StoreError?) {
+        let took = EventLoop.microseconds - start
+        let isSlow = self.server.isSlow(took)
+        self.server.log(
+            isSlow ? .warning : .debug, isSlow ? "an operation took long" : "an operation was answered",
+            [
+                "connection.id": self.connection.id, "op": operation.counted,
+                "session.id": String(operation.line.prefix(64)),
+                "error.code": error?.code.name ?? "", "duration.ms": NodeServer.milliseconds(took),
+                "client.address": self.address,
+            ])
     }
 
     /// Answers `{"op": name, "id": …, …}`.

@@ -129,7 +129,9 @@ extension StoreShard {
     private func creationBody(_ request: SessionRequest, id: SessionID) -> [UInt8] {
         var data: JSONObject = ["agentId": .string(request.agentID), "userId": .string(request.userID)]
         if !request.metadata.members.isEmpty { data["metadata"] = .object(request.metadata) }
-        return Event.body(type: EventType.sessionCreated, sessionID: id, data: JSON.object(data).bytes).dropLast(2)
+        return Event.body(
+            type: EventType.sessionCreated, sessionID: id, trace: request.trace, data: JSON.object(data).bytes
+        ).dropLast(2)
     }
 }
 

@@ -14,7 +14,8 @@ extension StoreShard {
         ]
         if let attachments = draft.attachments { data["attachments"] = attachments }
         if let metadata = draft.metadata { data["metadata"] = .object(metadata) }
-        let body = Event.body(type: draft.author.eventType, sessionID: id, data: JSON.object(data).bytes)
+        let body = Event.body(
+            type: draft.author.eventType, sessionID: id, trace: draft.trace, data: JSON.object(data).bytes)
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
             self.scripts.append,

@@ -15,7 +15,8 @@ extension StoreShard {
     ) async throws(StoreError) -> SentMessage {
         let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         let body = Event.body(
-            type: draft.author.eventType, sessionID: id, data: JSON.object(draft.data(id: messageID)).bytes)
+            type: draft.author.eventType, sessionID: id, trace: draft.trace,
+            data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
         var answer: [RESPValue] = []
         repeat {

@@ -158,12 +158,12 @@ extension StoreShard {
         }
     }
 
-    private func body(_ type: String, of id: TurnID, _ data: JSONObject) -> [UInt8] {
-        Event.body(type: type, sessionID: id.session, turnID: id.text, data: JSON.object(data).bytes)
+    private func body(_ type: String, of id: TurnID, _ data: JSONObject, _ trace: TraceParent? = nil) -> [UInt8] {
+        Event.body(type: type, sessionID: id.session, turnID: id.text, trace: trace, data: JSON.object(data).bytes)
     }
 
     private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: String) -> [UInt8] {
-        self.body(draft.author.eventType, of: id, draft.data(id: messageID))
+        self.body(draft.author.eventType, of: id, draft.data(id: messageID), draft.trace)
     }
 
     /// The members of an object without its braces.
