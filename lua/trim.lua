@@ -13,7 +13,13 @@ local h = redis.call('HMGET', s, 's', 'q', 'e', 'wo', 'wa')
 local head, held = tonumber(h[2]), tonumber(h[5])
 if not head or h[1] or h[4] ~= owner .. '.' .. token or h[3] ~= epoch or upTo > head or upTo < held then return {0} end
 if upTo > held then redis.call('HSET', s, 'wa', upTo) end
-if upTo == head then redis.call('ZREM', wb, id) end
+if upTo == head then
+  redis.call('ZREM', wb, id)
+elseif upTo > held then
+  -- What is left came after what was just written, however long the session has been on the list.
+  local t = redis.call('TIME')
+  redis.call('ZADD', wb, 'XX', t[1] * 1000 + math.floor(t[2] / 1000), id)
+end
 local length = redis.call('LLEN', log)
 local old = window and math.min(length - window, upTo - head + length) or 0
 if old > 0 then redis.call('LTRIM', log, math.min(old, most), -1) end

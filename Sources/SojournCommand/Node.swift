@@ -83,6 +83,9 @@ struct Node {
             serving.bodyBytes = settings.bodyBytes
             serving.trustedProxies = settings.trustedProxies
             serving.testClock = settings.testClock
+            serving.slowRequest = settings.slowRequest
+            serving.metrics = settings.metrics
+            serving.unreadyTime = Int(settings.unready)
             serving.drainLimit = Int(settings.drain)
             do {
                 for agent in agents { try await store.register(agent) }

@@ -21,9 +21,11 @@ enum ServeCommand {
             Console.complain("sojourn: \(error)\ntry: sojourn serve --help")
             return 64
         }
-        let log = Log.lines(to: 2, minimum: settings.logLevel, format: settings.logFormat)
+        let levels = LogLevels(settings.logLevel)
+        let log = Log.lines(to: 2, threshold: levels.threshold, format: settings.logFormat)
         for warning in warnings { log(.warning, "a variable looks like a misspelt setting", ["hint": warning]) }
         let signals = Signals()
+        signals.onUser { levels.next(log) }
         do {
             try await self.run(settings, signals: signals, environment: environment, log: log)
             return 0

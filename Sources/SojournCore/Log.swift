@@ -1,3 +1,5 @@
+import Synchronization
+
 /// How urgent a log line is; the names and the order are those of swift-log.
 public enum LogLevel: Int, Sendable, Comparable, CaseIterable {
     case trace
@@ -18,6 +20,20 @@ public enum LogLevel: Int, Sendable, Comparable, CaseIterable {
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// The least urgent level that is logged; it may change while the process runs, for all logs that share it.
+public final class LogThreshold: Sendable {
+    private let value: Atomic<Int>
+
+    /// A threshold at a level.
+    public init(_ level: LogLevel) { self.value = Atomic(level.rawValue) }
+
+    /// The level.
+    public var level: LogLevel {
+        get { LogLevel(rawValue: self.value.load(ordering: .relaxed)) ?? .critical }
+        set { self.value.store(newValue.rawValue, ordering: .relaxed) }
+    }
+}
+
 /// One thing worth telling the person on call: a constant message and its variables as metadata.
 public struct LogEvent: Sendable {
     /// How urgent it is.
@@ -34,16 +50,23 @@ public struct LogEvent: Sendable {
 
 /// Where log events go. The library is silent unless it is given one.
 public struct Log: Sendable {
-    /// Events below this level are not built.
-    public let minimum: LogLevel
+    private let threshold: LogThreshold
     private let sink: @Sendable (LogEvent) -> Void
 
     /// A log that hands each event of at least `minimum` to `sink`, which must return quickly and may be
     /// called from any thread.
     public init(minimum: LogLevel, sink: @escaping @Sendable (LogEvent) -> Void) {
-        self.minimum = minimum
+        self.init(threshold: LogThreshold(minimum), sink: sink)
+    }
+
+    /// A log whose least urgent level may change.
+    public init(threshold: LogThreshold, sink: @escaping @Sendable (LogEvent) -> Void) {
+        self.threshold = threshold
         self.sink = sink
     }
+
+    /// Events below this level are not built.
+    public var minimum: LogLevel { self.threshold.level }
 
     /// A log that says nothing.
     public static let silent = Log(minimum: .critical) { _ in }

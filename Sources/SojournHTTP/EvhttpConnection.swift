@@ -319,6 +319,7 @@ import SojournLoop
 
     /// Answers by ourselves, after this pass, and closes; nothing more of this connection is ever a request.
     func refuse(status: Int, message: String) {
+        self.server.refusals += 1
         self.phase = .leaving
         self.discardInput()
         self.deadline = EventLoop.now + Self.lingerMilliseconds

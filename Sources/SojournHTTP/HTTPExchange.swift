@@ -1,3 +1,11 @@
+import SojournLoop
+
+/// Hears of each answer as it is given.
+public protocol HTTPExchangeObserver: AnyObject {
+    /// The exchange was answered, or its stream begun, with this status.
+    func answered(_ exchange: HTTPExchange, status: Int)
+}
+
 /// One request and its one answer. Loop only.
 ///
 /// The request's data stay readable until the answer is given, also after the client has left; giving an
@@ -7,6 +15,16 @@ public final class HTTPExchange {
     private let carrier: any HTTPCarrier
     private var answered = false
     private var extra: HTTPHeaders = []
+    /// When the request was complete, in microseconds of the monotonic clock; `EventLoop.microseconds`.
+    public let arrivedAt = EventLoop.microseconds
+    /// Who hears of the answer.
+    public var observer: (any HTTPExchangeObserver)?
+    /// The observer's number for what this is.
+    public var kind = -1
+    /// What names the request in logs.
+    public var name = ""
+    /// Whether somebody waits with the answer for something that is not here yet: ``onClosed(_:)`` was set.
+    public private(set) var isWaiting = false
     private lazy var parsedTarget = RequestTarget(self.carrier.target)
 
     init(carrier: any HTTPCarrier) { self.carrier = carrier }
@@ -57,7 +75,10 @@ public final class HTTPExchange {
     /// Calls `body` once if the client leaves (or the server closes) before an answer is given. Set it before a
     /// long wait: it makes the server look. A client that only shuts down its sending side counts as
     /// gone then. What `body` captures is released when the exchange is over.
-    public func onClosed(_ body: @escaping () -> Void) { self.carrier.onClosed = body }
+    public func onClosed(_ body: @escaping () -> Void) {
+        self.isWaiting = true
+        self.carrier.onClosed = body
+    }
 
     // MARK: Answer
 
@@ -66,7 +87,7 @@ public final class HTTPExchange {
     ///
     /// An exchange is answered once: a second answer is a programming error and stops the process.
     public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
-        self.claimAnswer()
+        self.claimAnswer(status)
         self.carrier.answer(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra, body: body)
     }
 
@@ -75,7 +96,7 @@ public final class HTTPExchange {
     /// HTTP/1.1) `Transfer-Encoding: chunked`; an HTTP/1.0 body ends with the connection. The connection is not
     /// used for another request afterwards.
     public func startStream(status: Int, headers: HTTPHeaders) -> HTTPStream {
-        self.claimAnswer()
+        self.claimAnswer(status)
         self.carrier.startStream(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra)
         return HTTPStream(carrier: self.carrier)
     }
@@ -91,12 +112,14 @@ public final class HTTPExchange {
         origins: WebSocketOrigins
     ) throws(WebSocketRefusal) -> (carrier: any HTTPCarrier, headers: HTTPHeaders) {
         let fields = try WebSocketHandshake.answer(to: self.carrier, origins: origins)
-        self.claimAnswer()
+        self.claimAnswer(101)
         return (self.carrier, fields + self.extra)
     }
 
-    private func claimAnswer() {
+    private func claimAnswer(_ status: Int) {
         precondition(!self.answered, "an HTTP request was answered twice: \(self.method) \(self.rawPath)")
         self.answered = true
+        self.observer?.answered(self, status: status)
+        self.observer = nil
     }
 }

@@ -63,6 +63,9 @@ public final class HTTPServer {
     /// Requests whose answer has not completely left, streams included.
     public var activeExchanges: Int { self.end.activeExchanges }
 
+    /// Requests and connections that were refused before the handler saw them.
+    public var refusals: Int { self.end.refusals }
+
     /// Streams that are open.
     public var openStreams: Int { self.end.openStreams }
 

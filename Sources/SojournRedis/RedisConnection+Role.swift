@@ -32,6 +32,7 @@ extension RedisConnection {
     func adopt(isMaster: Bool, replid: String?) {
         if let replid, replid != self.replid {
             if self.replid != nil {
+                self.epochChanges += 1
                 self.log(
                     .notice, "Redis has a new replication id; a new epoch begins",
                     ["redis.endpoint": "\(self.endpoint)", "redis.replid": replid])

@@ -35,6 +35,8 @@ public final class RedisConnection {
     /// The server's `master_replid` as last read; nil before the first connection. Another one after a promotion
     /// or restart.
     public internal(set) var replid: String?
+    /// How often ``replid`` has changed.
+    var epochChanges = 0
 
     let loop: EventLoop
     let options: RedisOptions

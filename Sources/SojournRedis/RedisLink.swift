@@ -34,6 +34,8 @@ final class RedisLink {
     /// Whether the present connection ends because the server cannot be used, which has been said already.
     private var isRefused = false
     private(set) var isReady = false
+    /// How often the handshake succeeded.
+    private(set) var connects = 0
 
     init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions, purpose: String, checks: Bool, log: Log) {
         self.loop = loop
@@ -130,6 +132,7 @@ final class RedisLink {
             self.drop(sentence)
         case .ready(let isMaster, let replid):
             self.isReady = true
+            self.connects += 1
             self.greetingLimit?.stop()
             self.backoff.reset()
             self.tellReady()

@@ -22,7 +22,7 @@ final class NodeServer {
     private var router = Router([])
     /// What `/openapi.json` answers; made when it is first asked for.
     private(set) lazy var description = OpenAPI.document(self.routes, version: self.configuration.version).bytes
-    private var http: HTTPServer?
+    private(set) var http: HTTPServer?
     private(set) var streams: [ObjectIdentifier: EventStream] = [:]
     private(set) var gateways: [ObjectIdentifier: SocketGateway] = [:]
     /// Who reads which session, over SSE and WebSockets.
@@ -31,11 +31,19 @@ final class NodeServer {
     private var waits: [ObjectIdentifier: AgentAnswer] = [:]
     private var claims: [ObjectIdentifier: ClaimWatch] = [:]
     private(set) var isDraining = false
+    /// Whether it has begun to stop, and still takes requests.
+    var isLeaving = false
+    private(set) var lag: LoopLag?
+    /// By the numbers of the routes; the last one is of what has none.
+    var tallies: [RequestTally] = []
+    private var names = RequestNames()
     private var counts: (at: Int, counts: StoreCounts)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
-    /// How many clients read, and what became of readers, on all loops of the node; set by the server.
-    var allStreams: () async -> (open: Int, StreamCounters) = { (0, StreamCounters()) }
+    /// What all loops of the node have to say; set by the server.
+    var reports: () async -> [LoopReport] = { [] }
+    /// What the node does for all; set by the server.
+    var duties: () async -> DutyReport? = { nil }
     /// Makes the node's sweeper look at once; set by the server.
     var hurry: () -> Void = {}
 
@@ -57,7 +65,10 @@ final class NodeServer {
         self.routes =
             self.sessionRoutes + self.messageRoutes + self.timeoutRoutes + self.deltaRoutes + self.nodeRoutes
             + self.streamRoutes + self.descriptionRoutes + self.turnRoutes + self.workerRoutes + self.agentRoutes
-            + self.tokenRoutes + self.erasureRoutes + self.searchRoutes
+            + self.tokenRoutes + self.erasureRoutes + self.searchRoutes + self.metricsRoutes
+        for place in self.routes.indices { self.routes[place].number = place }
+        self.tallies = Array(repeating: RequestTally(), count: self.routes.count + 1)
+        self.lag = LoopLag(loop: self.loop)
         self.router = Router(self.routes)
         let shard = Confined(self.shard, to: self.loop)
         var limits = HTTPLimits { status, message in
@@ -88,7 +99,11 @@ final class NodeServer {
     private func handle(_ exchange: HTTPExchange) {
         let (path, segments) = (exchange.path, exchange.pathSegments)
         let match = self.router.match(exchange.method, segments)
-        if segments.first == "api" { exchange.addToAnswer(self.protections) }
+        exchange.kind = match.route?.number ?? self.routes.count
+        exchange.observer = self
+        exchange.name = RequestNames.accepted(exchange.header(RequestNames.field)) ?? self.names.next()
+        let name = (name: RequestNames.field, value: exchange.name)
+        exchange.addToAnswer(segments.first == "api" ? self.protections + [name] : [name])
         if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
         if segments.first == "api", match.route?.isOpen != true {
@@ -211,6 +226,7 @@ final class NodeServer {
             self.log(.warning, "the drain took too long; requests were cut off", ["requests": String(left)])
         }
         self.http?.close()
-        self.allStreams = { (0, StreamCounters()) }
+        self.lag = nil
+        self.reports = { [] }
     }
 }

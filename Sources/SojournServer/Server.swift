@@ -65,18 +65,14 @@ public final class Server: Sendable {
         let all = parts
         for (loop, node) in parts {
             try await loop.run {
-                node.value.allStreams = {
-                    var (open, counters) = (0, StreamCounters())
+                node.value.reports = {
+                    var reports: [LoopReport] = []
                     for (loop, node) in all {
-                        let part = try? await loop.run {
-                            (node.value.streams.count + node.value.gateways.count, node.value.counters)
-                        }
-                        guard let part else { continue }
-                        open += part.0
-                        counters = counters + part.1
+                        if let report = try? await loop.run({ node.value.report }) { reports.append(report) }
                     }
-                    return (open, counters)
+                    return reports
                 }
+                node.value.duties = { try? await store.loops[0].run { duties.value.report } }
             }
         }
         return Server(
@@ -93,6 +89,11 @@ public final class Server: Sendable {
     public func drain() async {
         self.socket?.remove()
         let limit = self.configuration.drainLimit
+        if self.configuration.unreadyTime > 0 {
+            for (loop, node) in self.parts { try? await loop.run { node.value.isLeaving = true } }
+            let (loop, time) = (self.parts[0].loop, self.configuration.unreadyTime)
+            try? await loop.run { await loop.sleep(milliseconds: time) }
+        }
         await withTaskGroup(of: Void.self) { group in
             for (loop, node) in self.parts {
                 group.addTask { try? await loop.run { await node.value.drain(limit: limit) } }

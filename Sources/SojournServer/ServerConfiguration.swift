@@ -54,8 +54,25 @@ public struct ServerConfiguration: Sendable {
     /// The most connections of one loop.
     public var connections = 10_000
 
+    /// Who may read `/metrics`.
+    public var metrics = MetricsAccess.open
+    /// From how long on an answer is told to the log as slow; nil tells none. Those that wait for something never are.
+    public var slowRequest: Int? = 1_000
+    /// How long a stopping node says that it is not ready before it takes no more connections.
+    public var unreadyTime = 0
+
     /// The defaults.
     public init() {}
+}
+
+/// Who may read `/metrics`.
+public enum MetricsAccess: String, Sendable, CaseIterable {
+    /// Everyone who reaches the port; it holds figures only.
+    case open
+    /// Whoever has a key of role `admin`.
+    case admin
+    /// Nobody: there is no such route.
+    case off
 }
 
 /// What admits clients, and what they know a node by.

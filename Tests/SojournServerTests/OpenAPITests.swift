@@ -180,6 +180,8 @@ struct Description {
         for path in ["/api/messaging/ws", "/test/echo"] { #expect(try call("GET", path).status == 426) }
         _ = try call("GET", "/asyncapi.json")
         _ = try call("GET", "/livez")
+        _ = try call("GET", "/readyz")
+        _ = try call("GET", "/metrics")
         _ = try call("GET", "/openapi.json")
         _ = try call("POST", "/test/clock", nil, #"{"advanceMs":1}"#)
         for (method, path, body) in [

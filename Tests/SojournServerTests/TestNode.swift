@@ -31,6 +31,7 @@ final class TestNode: Sendable {
     /// Starts a node on `redis`; with `archivePath` it is an archivist.
     static func start(
         on redis: RedisServer, name: String = "a", archivePath: String? = nil, loops count: Int = 1,
+        log: Log = .silent,
         store change: (inout StoreConfiguration) -> Void = { _ in },
         server adjust: (inout ServerConfiguration) -> Void = { _ in }
     ) async throws -> TestNode {
@@ -45,7 +46,7 @@ final class TestNode: Sendable {
         var settings = try ServerConfiguration.forTests()
         settings.testClock = true
         adjust(&settings)
-        let server = try await Server.start(configuration: settings, store: store)
+        let server = try await Server.start(configuration: settings, store: store, log: log)
         KeyspaceWalk.nodeStarted(on: redis)
         return TestNode(store: store, server: server, archive: archive, loops: loops, redis: redis)
     }

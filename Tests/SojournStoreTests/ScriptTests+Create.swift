@@ -110,8 +110,14 @@ extension ScriptTests {
         _ = try bed.made(timeout: 300_000)
         _ = try bed.made(timeout: 900_000)
         _ = try bed.end(ended, "ended")
-        let reply = try bed.call(bed.scripts.stats, [bed.all, bed.arc, bed.due, bed.clock], ["300000"])
-        #expect(reply == .array([2, 1, 1]))
+        let keys = [bed.all, bed.arc, bed.due, bed.clock, bed.behind]
+        let reply = try bed.call(bed.scripts.stats, keys, ["300000"])
+        #expect(reply.array.dropLast() == [2, 1, 1])
+        let oldest = try bed.redis.send("ZRANGE", bed.behind, "0", "0", "WITHSCORES").array.last?.string
+        let lag = reply.array.last?.string.flatMap { Int($0) } ?? -1
+        #expect(lag >= 0 && lag < 60_000 && oldest != nil)
+        try bed.redis.send("DEL", bed.behind)
+        #expect(try bed.call(bed.scripts.stats, keys, ["300000"]).array.last == -1)
     }
 
     @Test func `meta keeps what the first node said, except for the archive mode`() async throws {

@@ -31,6 +31,21 @@ extension ScriptTests {
         try reply.array.map { try #require(try parsed($0.string).event.seq) }
     }
 
+    @Test func `a session that is never quite archived does not seem to wait since its beginning`() async throws {
+        let bed = try await ScriptBed.start()
+        let id = try bed.made()
+        for _ in 0..<3 { _ = try bed.append(id) }
+        try bed.redis.send("ZADD", bed.behind, "1000", id.text)
+        _ = try self.follow(bed, id)
+        #expect(try self.trim(bed, id, upTo: 3) == .array([1, 0]))
+        let moved = try #require(try bed.score(bed.behind, id))
+        #expect(moved > 1_000_000)
+        // Nothing new was written: it waits since then.
+        try bed.redis.send("ZADD", bed.behind, "1000", id.text)
+        #expect(try self.trim(bed, id, upTo: 3) == .array([1, 0]))
+        #expect(try bed.score(bed.behind, id) == 1000)
+    }
+
     @Test func `whatever logs an event lists the session, and a follower that has all takes it off`() async throws {
         let bed = try await ScriptBed.start()
         let id = try bed.made()

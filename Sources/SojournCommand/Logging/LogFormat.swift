@@ -57,7 +57,12 @@ enum LogFormat: String, Sendable, CaseIterable {
 extension Log {
     /// A log to a descriptor. Each event is one `write`, so lines of several threads and processes do not mix.
     static func lines(to descriptor: CInt, minimum: LogLevel, format: LogFormat) -> Log {
-        Log(minimum: minimum) { event in
+        Self.lines(to: descriptor, threshold: LogThreshold(minimum), format: format)
+    }
+
+    /// The same, with a least urgent level that may change.
+    static func lines(to descriptor: CInt, threshold: LogThreshold, format: LogFormat) -> Log {
+        Log(threshold: threshold) { event in
             var now = timespec()
             unsafe clock_gettime(CLOCK_REALTIME, &now)
             let instant = Instant(milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)

@@ -99,7 +99,8 @@ extension ServeSettings {
     private static let operation: [Setting] = [
         Setting(
             name: "log-level", placeholder: "LEVEL", standard: "info",
-            help: "the least urgent events to log: " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", ")
+            help: "the least urgent events to log; SIGUSR1 goes on to debug, trace and back: "
+                + LogLevel.allCases.map { "\($0)" }.joined(separator: ", ")
         ) { settings, text in
             guard let level = LogLevel(name: text) else {
                 throw Rule("one of " + LogLevel.allCases.map { "\($0)" }.joined(separator: ", "))
@@ -111,6 +112,21 @@ extension ServeSettings {
         ) {
             $0.logFormat = try Rule.choice($1)
         },
+        Setting(
+            name: "slow-request-ms", placeholder: "NUMBER", standard: "1000",
+            help: "from how long on an answer is logged as slow, at level warning; 0 never"
+        ) { settings, text in
+            let limit = try Rule.integer(text, 0...3_600_000)
+            settings.slowRequest = limit == 0 ? nil : limit
+        },
+        Setting(
+            name: "metrics", placeholder: "WHOM", standard: "open",
+            help: "who may read /metrics: open for all, admin for keys of that role, off for nobody"
+        ) { $0.metrics = try Rule.choice($1) },
+        Setting(
+            name: "unready-seconds", placeholder: "NUMBER", standard: "0",
+            help: "how long a stopping node answers 503 on /readyz before it takes no more connections"
+        ) { $0.unready = try Rule.duration($1, unit: 1000, "seconds", 0...600) },
         Setting(
             name: "drain-seconds", placeholder: "NUMBER", standard: "20",
             help: "how long a stopping node waits for its connections"

@@ -73,6 +73,12 @@ struct ServeSettings: Sendable {
     var logFormat = LogFormat.logfmt
     /// Whether time can be moved over HTTP, for tests of clients.
     var testClock = false
+    /// From how many milliseconds on an answer is slow; nil is never.
+    var slowRequest: Int? = 1_000
+    /// Who may read the figures.
+    var metrics = MetricsAccess.open
+    /// How long a stopping node says that it is not ready before it takes no more connections.
+    var unready: Int64 = 0
     /// How long a stopping node waits for its connections.
     var drain: Int64 = 20_000
     /// How long Redis must have been away for sessions to get a grace.

@@ -2,8 +2,8 @@ import Dispatch
 import Glibc
 import SojournLoop
 
-/// The signals that stop a node, of which the first asks it to drain and the second ends it at once, and SIGHUP, on which
-/// it reads its files again.
+/// The signals that stop a node, of which the first asks it to drain and the second ends it at once, SIGHUP, on which it
+/// reads its files again, and SIGUSR1, on which its log tells more or less.
 ///
 /// SIGPIPE is ignored: a client that went away is an error of one write, not the end of the process. So is SIGXFSZ: a
 /// file that has reached its limit is the archive's trouble.
@@ -12,15 +12,21 @@ final class Signals: Sendable {
     // Never touched after init; only kept, because a source that nobody holds hears nothing.
     private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
 
-    /// Begins to catch SIGTERM, SIGINT and SIGHUP.
+    /// Begins to catch SIGTERM, SIGINT, SIGHUP and SIGUSR1.
     init() {
         _ = signal(SIGPIPE, SIG_IGN)
         _ = signal(SIGXFSZ, SIG_IGN)
-        unsafe self.sources = [SIGTERM, SIGINT, SIGHUP].map { [memory] number in
+        unsafe self.sources = [SIGTERM, SIGINT, SIGHUP, SIGUSR1].map { [memory] number in
             // Without this the default action ends the process before anyone hears of the signal.
             _ = signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { number == SIGHUP ? memory.hungUp() : memory.received(number) }
+            source.setEventHandler {
+                switch number {
+                case SIGHUP: memory.hungUp()
+                case SIGUSR1: memory.usedOnce()
+                default: memory.received(number)
+                }
+            }
             source.resume()
             return source
         }
@@ -28,6 +34,9 @@ final class Signals: Sendable {
 
     /// Runs `body` for each SIGHUP from now on.
     func onHangUp(_ body: @escaping @Sendable () async -> Void) { self.memory.onHangUp(body) }
+
+    /// Runs `body` for each SIGUSR1 from now on.
+    func onUser(_ body: @escaping @Sendable () -> Void) { self.memory.onUser(body) }
 
     /// Waits for the first signal and returns its number.
     func first() async -> CInt { await self.memory.first() }
@@ -38,6 +47,7 @@ final class Signals: Sendable {
             var first: CInt?
             var waiters: [CheckedContinuation<CInt, Never>] = []
             var reload: (@Sendable () async -> Void)?
+            var user: (@Sendable () -> Void)?
         }
 
         private let state = Locked(State())
@@ -48,6 +58,10 @@ final class Signals: Sendable {
             guard let reload = self.state.withLock({ $0.reload }) else { return }
             Task { await reload() }
         }
+
+        func onUser(_ body: @escaping @Sendable () -> Void) { self.state.withLock { $0.user = body } }
+
+        func usedOnce() { self.state.withLock { $0.user }?() }
 
         func received(_ number: CInt) {
             let (isSecond, waiters) = self.state.withLock { state in

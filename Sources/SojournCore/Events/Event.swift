@@ -52,7 +52,9 @@ public struct Event: Sendable, Hashable {
     }
 
     /// What follows the head that the scripts write: type, session, and the data as JSON bytes.
-    public static func body(type: String, sessionID: SessionID, turnID: String? = nil, data: [UInt8]) -> [UInt8] {
+    public static func body(
+        type: String, sessionID: SessionID, turnID: String? = nil, trace: TraceParent? = nil, data: [UInt8]
+    ) -> [UInt8] {
         var body = Array(#""type":""#.utf8)
         body.reserveCapacity(data.count + 128)
         body.append(contentsOf: type.utf8)
@@ -61,6 +63,10 @@ public struct Event: Sendable, Hashable {
         if let turnID {
             body.append(contentsOf: #"","turnId":""#.utf8)
             body.append(contentsOf: turnID.utf8)
+        }
+        if let trace {
+            body.append(contentsOf: #"","trace":""#.utf8)
+            body.append(contentsOf: trace.description.utf8)
         }
         body.append(contentsOf: #"","data":"#.utf8)
         body.append(contentsOf: data)

@@ -30,7 +30,7 @@ public struct CORSPolicy: Sendable {
     /// What a page may read of an answer, beside its body.
     private static let exposed = (
         name: "Access-Control-Expose-Headers",
-        value: "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy"
+        value: "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, X-Request-Id"
     )
 
     /// The further fields of the answer to a preflight request.
@@ -39,7 +39,8 @@ public struct CORSPolicy: Sendable {
             ("Access-Control-Allow-Methods", methods.map(\.rawValue).joined(separator: ", ")),
             (
                 "Access-Control-Allow-Headers",
-                "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-KEY, X-Lease-Token"
+                "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-KEY, X-Lease-Token, X-Request-Id, "
+                    + "traceparent"
             ), ("Access-Control-Max-Age", "600"),
         ]
     }

@@ -136,6 +136,10 @@ struct EventSchema {
         properties["type"] = ["const": .string(self.type)]
         properties["sessionId"] = ["type": "string", "format": "uuid"]
         if self.type.hasPrefix("turn.") || self.type.hasPrefix("agent.") { properties["turnId"] = ["type": "string"] }
+        let carriers = EventType.messages.union([EventType.sessionCreated])
+        if carriers.contains(self.type) {
+            properties["trace"] = ["type": "string", "description": "the traceparent of the request that wrote it"]
+        }
         var data = JSONObject()
         for member in self.members { data[member.name] = member.schema }
         let always = self.members.filter(\.isRequired).map { JSON.string($0.name) }

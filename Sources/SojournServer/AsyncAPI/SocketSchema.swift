@@ -38,6 +38,7 @@ struct SocketSchema {
             "message", "Logs a message of the session's user.",
             [
                 "id": number, "sessionId": text, "content": text, "attachments": [:], "metadata": ["type": "object"],
+                "traceparent": text,
             ], required: ["sessionId", "content"]),
         SocketSchema("ping", "Asks for a pong.", ["id": number]),
     ]

@@ -11,6 +11,7 @@ struct WorkerRequest {
     let token: String
     let body: JSONObject
     let idempotency: Idempotency?
+    private let trace: TraceParent?
 
     init(_ context: RouteContext) throws(StoreError) {
         guard let turn = TurnID(context.captures[0]) else { throw NodeServer.turnNotFound(context.captures[0]) }
@@ -20,6 +21,7 @@ struct WorkerRequest {
         else { throw .validation("Missing required field: leaseToken", field: "leaseToken") }
         self.turn = turn
         self.token = token
+        self.trace = context.trace
         let named = self.body["metadata"] ?? self.body["message"]?["metadata"]
         self.idempotency = try Idempotency(context, clientKey: named?["clientMessageId"])
     }
@@ -68,9 +70,11 @@ struct WorkerRequest {
             }
             id = text
         }
-        return MessageDraft(
+        var draft = MessageDraft(
             id: id, author: .agent, authorID: agentID, content: content, attachments: attachments,
             metadata: try Input.metadata(value["metadata"]))
+        draft.trace = self.trace
+        return draft
     }
 
     /// One of the events that a worker may report.

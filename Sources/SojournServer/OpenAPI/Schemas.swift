@@ -69,6 +69,7 @@ enum Schemas {
             archived boolean, snippet string, rank number
             """
         ), ("Alive", "status string"),
+        ("Ready", "status string, reasons? [string]"),
         (
             "Message",
             """
@@ -97,7 +98,8 @@ enum Schemas {
         (
             "Event",
             """
-            v integer, epoch string, seq integer, at integer, type string, sessionId uuid, turnId? string, data? any
+            v integer, epoch string, seq integer, at integer, type string, sessionId uuid, turnId? string, trace? string, \
+            data? any
             """
         ), ("EventCursors", "before integer, after integer"),
         ("EventPage", "events [Event], hasMore boolean, head integer, epoch string, cursors? EventCursors"),

@@ -21,7 +21,7 @@ extension NodeServer {
     private func send(_ context: RouteContext) async throws(StoreError) -> Answer {
         let body = try context.body()
         let transport = try Transport(body)
-        let said = try await self.say(body, in: context.captures[0]) { draft throws(StoreError) in
+        let said = try await self.say(body, in: context.captures[0], trace: context.trace) { draft throws(StoreError) in
             try Idempotency(context, clientKey: draft.metadata?["clientMessageId"])
         }
         let (id, message, sent) = (said.id, said.message, said.body)
@@ -57,7 +57,7 @@ extension NodeServer {
     /// Says what a body of whatever transport says. The checks come in the order that clients know: shape, 404, 410,
     /// length, metadata.
     func say(
-        _ body: JSON?, in text: String,
+        _ body: JSON?, in text: String, trace: TraceParent?,
         idempotency: (MessageDraft) throws(StoreError) -> Idempotency?
     ) async throws(StoreError) -> Said {
         guard let object = body?.object, let content = object["content"]?.string else {
@@ -80,9 +80,10 @@ extension NodeServer {
             _ = try await self.shard.session(id)
             throw error
         }
-        let draft = MessageDraft(
+        var draft = MessageDraft(
             authorID: session.userID, content: content, attachments: attachments,
             metadata: metadata)
+        draft.trace = trace
         let agent = self.shard.agents[session.agentID]
         let mode = try Input.ifBusy(object["ifBusy"]) ?? session.ifBusy ?? agent?.ifBusy
         let message = try await self.shard.say(

@@ -41,9 +41,11 @@ extension NodeServer {
         if !self.shard.feed.isHealthy { problems.append("redis: published events do not arrive; streams read the log") }
         if let trouble = await self.archiveTrouble() { problems.append(.string("archive: \(trouble)")) }
         if self.isDraining { problems.append("node: draining") }
-        let (open, streams) = await self.allStreams()
+        let loops = await self.reports()
+        let streams = loops.map(\.streamCounters).reduce(StreamCounters(), +)
         body["streams"] = [
-            "open": JSON(open), "demoted": JSON(streams.demotions), "promoted": JSON(streams.promotions),
+            "open": JSON(loops.reduce(0) { $0 + $1.streams + $1.sockets }), "demoted": JSON(streams.demotions),
+            "promoted": JSON(streams.promotions),
             "outrun": JSON(streams.outrun), "stalled": JSON(streams.stalled), "silent": JSON(streams.silent),
             "gaps": JSON(streams.gaps), "drained": JSON(streams.drained),
         ]

@@ -48,6 +48,7 @@ extension NodeServer {
         request.ifBusy = try Input.ifBusy(body?["ifBusy"])
         request.aliveWhileWatched = try Input.aliveWhileWatched(body?["aliveWhileWatched"])
         request.idempotency = try Idempotency(context, clientKey: request.metadata["clientMessageId"])
+        request.trace = context.trace
         if let most = self.configuration.sessionsPerUser, !(try await self.shard.hasRoom(for: request, most: most)) {
             throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
         }

@@ -48,6 +48,8 @@ struct Route {
     let handler: (RouteContext) async throws(StoreError) -> Answer
     /// Whether it waits at the gate for streams before it is run; its handler leaves it, unless it throws.
     let opensStream: Bool
+    /// Its place in the table.
+    var number = 0
 
     /// - Parameter needs: to read for GET, and to write for all else, unless it is given.
     init(

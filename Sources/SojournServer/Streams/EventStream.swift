@@ -36,9 +36,9 @@ final class EventStream: ReaderOutlet {
         self.dialect = request.dialect
         self.connection = ReaderConnection(.sse, client: request.client)
         self.stream = context.exchange.startStream(status: 200, headers: Self.headers)
-        self.stream.onClosed { [weak self] in self?.over() }
+        self.stream.onClosed { [weak self] in self?.over(.left) }
         self.stream.onDrained { [weak self] in self?.reader?.resume() }
-        self.expiry = server.watchExpiry(of: context.caller) { [weak self] in self?.end(ExpiryWatch.reason) }
+        self.expiry = server.watchExpiry(of: context.caller) { [weak self] in self?.end(.expired) }
     }
 
     func start(_ session: Session, _ request: StreamRequest) {
@@ -59,10 +59,13 @@ final class EventStream: ReaderOutlet {
 
     var hasRoom: Bool { self.stream.pendingBytes < self.server.configuration.outboxBytes }
 
-    func write(_ event: LiveEvent) { self.stream.write(EventFrame.bytes(of: event, dialect: self.dialect)) }
+    func write(_ event: LiveEvent) {
+        self.server.counters.eventsToStreams += 1
+        self.stream.write(EventFrame.bytes(of: event, dialect: self.dialect))
+    }
 
     func readerEnded(_ reader: SessionReader, isOutrun: Bool) {
-        self.over()
+        self.over(isOutrun ? .outrun : .closed)
         // Whoever was outrun may resume with its cursor, and is told then what is missing.
         self.stream.end()
     }
@@ -73,19 +76,20 @@ final class EventStream: ReaderOutlet {
     func drain(retry: Int) {
         guard !self.isOver else { return }
         self.stream.write("retry: \(retry)\n")
-        self.end("drain", ["retry": JSON(retry)])
+        self.end(.drain, ["retry": JSON(retry)])
     }
 
-    private func end(_ reason: String, _ more: JSONObject = [:]) {
+    private func end(_ reason: StreamEnd, _ more: JSONObject = [:]) {
         guard !self.isOver else { return }
-        self.reader?.end(reason, more)
-        self.over()
+        self.reader?.end(reason.rawValue, more)
+        self.over(reason)
         self.stream.end()
     }
 
-    private func over() {
+    private func over(_ end: StreamEnd) {
         guard !self.isOver else { return }
         self.isOver = true
+        self.server.counters.ends[end, default: 0] += 1
         if let slot = self.slot { self.server.beats.remove(self, from: slot) }
         self.expiry = nil
         self.server.census.leave(self.address)
@@ -103,7 +107,7 @@ final class EventStream: ReaderOutlet {
             self.server.log(
                 .info, "a stream took no byte for too long; it is closed and may resume with its cursor",
                 ["session.id": self.sessionID.text, "outbox.bytes": String(self.stream.pendingBytes)])
-            self.over()
+            self.over(.stalled)
             self.stream.close()
             return
         }

@@ -9,6 +9,8 @@ final class OpeningGate {
     /// Milliseconds after which those in line go in though nobody has left: while Redis does not answer, say.
     private static let patience = 2000
     private(set) var inside = 0
+    /// How many wait.
+    var waiting: Int { self.line.count - self.served }
     private var line: [() -> Void] = []
     /// How many of the line are inside.
     private var served = 0

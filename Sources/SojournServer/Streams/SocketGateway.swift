@@ -69,7 +69,10 @@ final class SocketGateway: ReaderOutlet {
         return false
     }
 
-    func write(_ event: LiveEvent) { self.socket.send(EventFrame.webSocket(of: event)) }
+    func write(_ event: LiveEvent) {
+        self.server.counters.eventsToSockets += 1
+        self.socket.send(EventFrame.webSocket(of: event))
+    }
 
     func readerEnded(_ reader: SessionReader, isOutrun: Bool) {
         self.forget(reader.id)
@@ -94,6 +97,7 @@ final class SocketGateway: ReaderOutlet {
         } catch {
             return self.refuse(nil, error)
         }
+        self.server.counters.operations[operation.counted, default: 0] += 1
         if operation.name == "auth" { return self.authenticate(operation) }
         guard self.caller != nil || self.isIntroduced(by: operation) else {
             self.refuse(operation, StoreError(.unauthorized, "The first operation must be 'auth' with a valid token"))
@@ -187,10 +191,13 @@ final class SocketGateway: ReaderOutlet {
             if operation.opensStream { self.server.openings.leave() }
             return
         }
+        let start = EventLoop.microseconds
         do throws(StoreError) {
             try await self.perform(operation)
+            self.tell(operation, since: start, nil)
         } catch {
             self.refuse(operation, error)
+            self.tell(operation, since: start, error)
         }
         self.unanswered -= 1
         if !self.socket.isReading { self.socket.isReading = true }
@@ -199,6 +206,19 @@ final class SocketGateway: ReaderOutlet {
         } else {
             self.lines[operation.line] = nil
         }
+    }
+
+    private func tell(_ operation: SocketOperation, since start: Int, _ error: StoreError?) {
+        let took = EventLoop.microseconds - start
+        let isSlow = self.server.isSlow(took)
+        self.server.log(
+            isSlow ? .warning : .debug, isSlow ? "an operation took long" : "an operation was answered",
+            [
+                "connection.id": self.connection.id, "op": operation.counted,
+                "session.id": String(operation.line.prefix(64)),
+                "error.code": error?.code.name ?? "", "duration.ms": NodeServer.milliseconds(took),
+                "client.address": self.address,
+            ])
     }
 
     /// Answers `{"op": name, "id": …, …}`.
@@ -230,6 +250,7 @@ final class SocketGateway: ReaderOutlet {
     private func over(_ code: WebSocketCloseCode) {
         guard !self.isOver else { return }
         self.isOver = true
+        self.server.counters.closes[code.counted, default: 0] += 1
         self.deadline = nil
         self.farewell = nil
         self.expiry = nil
@@ -253,4 +274,10 @@ extension WebSocketCloseCode {
     static let notAuthenticated: WebSocketCloseCode = 4401
     /// The time of the token is over, and nobody has given a newer one.
     static let tokenExpired: WebSocketCloseCode = 4403
+
+    /// The number, if it means something here; clients may send any.
+    fileprivate var counted: UInt16? {
+        [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4401, 4403, 4408, 4413].contains(self.number)
+            ? self.number : nil
+    }
 }

@@ -22,6 +22,12 @@ struct SocketOperation {
         self.fields = fields
     }
 
+    /// What it is counted as.
+    var counted: String {
+        let known = ["auth", "ping", "subscribe", "unsubscribe", "heartbeat", "message"]
+        return known.contains(self.name) ? self.name : "other"
+    }
+
     /// Whether it reads a session and its log, for which it waits at the gate.
     var opensStream: Bool { self.name == "subscribe" }
 
@@ -32,6 +38,7 @@ struct SocketOperation {
     var request: [UInt8] {
         var fields = self.fields
         fields["id"] = nil
+        fields["traceparent"] = nil
         return JSON.object(fields).bytes
     }
 }
@@ -52,7 +59,8 @@ extension SocketGateway {
             }
             try await self.admit(self.caller, operation, for: .write, as: .write)
             let sent = try await self.server.say(
-                .object(operation.fields), in: operation.fields["sessionId"]?.string ?? ""
+                .object(operation.fields), in: operation.fields["sessionId"]?.string ?? "",
+                trace: operation.fields["traceparent"]?.string.flatMap(TraceParent.init)
             ) { draft throws(StoreError) in
                 try Idempotency(
                     header: operation.fields["idempotencyKey"]?.string,

@@ -1,4 +1,5 @@
 import SojournArchive
+import SojournCore
 import SojournLoop
 
 /// What a node does for all sessions, beside serving requests: it sweeps its partitions and archives.
@@ -75,9 +76,9 @@ package final class NodeDuties {
     /// What keeps the archive from taking sessions, if anything does.
     package var archiveTrouble: String? { self.archivist?.trouble }
     /// Warnings given by this node.
-    package var warned: Int { self.sweeper.warned }
+    package var warned: Int { self.sweeper.warnings.count }
     /// Expiries carried out by this node.
-    package var expired: Int { self.sweeper.expired }
+    package var expired: Int { self.sweeper.expiries.count }
     /// Sessions this node has archived.
     package var archived: Int { self.archivist?.archived ?? 0 }
 }

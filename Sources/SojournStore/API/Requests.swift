@@ -20,6 +20,8 @@ public struct SessionRequest: Sendable {
     public var idempotency: Idempotency?
     /// Where the policy's values come from, if somebody wants to know later.
     public var timeoutSources: TimeoutSources?
+    /// Where it stands in a trace; its first event carries that on.
+    public var trace: TraceParent?
 
     /// A request.
     public init(
@@ -74,6 +76,8 @@ public struct MessageDraft: Sendable {
     public var metadata: JSONObject?
     /// Its author's UUID.
     public var authorID: String
+    /// Where it stands in a trace; its event carries that on.
+    public var trace: TraceParent?
 
     /// A draft.
     public init(
@@ -175,4 +179,7 @@ public struct StoreCounts: Sendable {
     public let ended: Int
     /// Sessions whose next timer is near.
     public let expiringSoon: Int
+    /// How long the oldest event that no archive has yet has waited, in milliseconds; means nothing where nobody archives
+    /// live sessions.
+    public let archiveLag: Int
 }

@@ -25,7 +25,7 @@ final class Archivist {
     let shard: StoreShard
     let archive: Archive
     let registry: Registry
-    private var queue: [EndedSession] = []
+    private(set) var queue: [EndedSession] = []
     private var claimed: Set<SessionID> = []
     private var workers = 0
     private(set) var isRunning = false
@@ -41,7 +41,7 @@ final class Archivist {
     /// Ended sessions that another archivist has followed, and until when they are left to it.
     private var postponed: [SessionID: Int] = [:]
     private var crashPoint: CrashPoint?
-    private lazy var behind = WriteBehind(archivist: self, registry: self.registry)
+    private(set) lazy var behind = WriteBehind(archivist: self, registry: self.registry)
     /// What keeps the archive from taking sessions; nil while it works.
     var trouble: String?
     /// Sessions handed over since the start.

@@ -24,6 +24,10 @@ package final class Feed {
     var channel: (SessionID) -> String = { $0.text }
     /// How often a topic was settled from the log.
     package private(set) var repairs = 0
+    /// Events that came over channels, doorbells for large ones included.
+    package private(set) var arrivals = 0
+    /// Sessions whose channels are subscribed.
+    package var channels: Int { self.topics.count }
 
     init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
         self.loop = loop
@@ -108,6 +112,7 @@ package final class Feed {
                 ["session.id": id.text])
             return
         }
+        self.arrivals += 1
         switch topic.arrival(of: event) {
         case .pass: self.pass(event, topic)
         case .ignore: break

@@ -69,7 +69,7 @@ struct Scripts: Sendable {
         self.follow = script("follow", 5)
         self.trim = script("trim", 3)
         self.list = script("list", 1)
-        self.stats = script("stats", 4)
+        self.stats = script("stats", 5)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
         self.say = script("say", 11)

@@ -12,9 +12,12 @@ extension StoreShard {
         _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil, timed: Bool = false
     ) async throws(StoreError) -> [RESPValue] {
         let answer: RESPValue
+        let start = EventLoop.microseconds
         do {
             answer = try await self.redis.call(script, keys: keys, arguments: args, orderKey: order)
+            self.counters.called(script.name, since: start)
         } catch {
+            self.counters.called(script.name, since: start, error: error)
             throw self.translate(error, in: script.name)
         }
         guard let list = answer.array else { throw self.malformed(script.name) }

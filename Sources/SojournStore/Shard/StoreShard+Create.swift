@@ -38,6 +38,7 @@ extension StoreShard {
             case 1:
                 guard let epoch = answer.dropFirst(2).first?.string else { throw self.malformed("create") }
                 if answer.count > 3 { return try self.created(before: answer, request, epoch: epoch) }
+                self.counters.created += 1
                 let now = self.note(answer[1])
                 return CreatedSession(
                     session: Session(
@@ -128,7 +129,9 @@ extension StoreShard {
     private func creationBody(_ request: SessionRequest, id: SessionID) -> [UInt8] {
         var data: JSONObject = ["agentId": .string(request.agentID), "userId": .string(request.userID)]
         if !request.metadata.members.isEmpty { data["metadata"] = .object(request.metadata) }
-        return Event.body(type: EventType.sessionCreated, sessionID: id, data: JSON.object(data).bytes).dropLast(2)
+        return Event.body(
+            type: EventType.sessionCreated, sessionID: id, trace: request.trace, data: JSON.object(data).bytes
+        ).dropLast(2)
     }
 }
 

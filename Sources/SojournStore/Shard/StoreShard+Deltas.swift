@@ -60,6 +60,7 @@ extension StoreShard {
                 let taken = answer[5].int
             else { throw self.malformed("delta") }
             self.note(answer[1])
+            self.counters.deltas += 1
             return DeltaProgress(cursor: Cursor(epoch: epoch, seq: head, delta: number), pieces: taken)
         case 4:
             throw .staleLease(turnID?.split(separator: " ").first.flatMap { TurnID($0) }, nil)

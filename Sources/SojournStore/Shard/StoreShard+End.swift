@@ -66,6 +66,7 @@ extension StoreShard {
             throw self.malformed("end")
         }
         self.feed.observe(id, head: head)
+        self.counters.ended[reason, default: 0] += 1
         return EndedSession(id: id, head: head, claim: major > 0 ? (Int64(major), random) : nil)
     }
 }

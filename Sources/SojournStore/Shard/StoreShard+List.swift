@@ -104,6 +104,7 @@ extension StoreShard {
         var live = 0
         var ended = 0
         var expiring = 0
+        var lag = 0
         var failure: StoreError?
         await self.concurrently(0..<self.keyspace.partitions) { partition in
             do throws(StoreError) {
@@ -111,17 +112,18 @@ extension StoreShard {
                     self.scripts.stats,
                     keys: [
                         self.keyspace.all(partition), self.keyspace.arc(partition), self.keyspace.due(partition),
-                        self.keyspace.clock(partition),
+                        self.keyspace.clock(partition), self.keyspace.behind(partition),
                     ], args: [.integer(Int(soon))])
                 live += answer.first?.int ?? 0
                 ended += answer.dropFirst().first?.int ?? 0
                 expiring += answer.dropFirst(2).first?.int ?? 0
+                lag = max(lag, answer.dropFirst(3).first?.int ?? 0)
             } catch {
                 failure = error
             }
         }
         if let failure { throw failure }
-        return StoreCounts(live: live, ended: ended, expiringSoon: expiring)
+        return StoreCounts(live: live, ended: ended, expiringSoon: expiring, archiveLag: lag)
     }
 
     /// One page of one index.

@@ -14,7 +14,8 @@ extension StoreShard {
         ]
         if let attachments = draft.attachments { data["attachments"] = attachments }
         if let metadata = draft.metadata { data["metadata"] = .object(metadata) }
-        let body = Event.body(type: draft.author.eventType, sessionID: id, data: JSON.object(data).bytes)
+        let body = Event.body(
+            type: draft.author.eventType, sessionID: id, trace: draft.trace, data: JSON.object(data).bytes)
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
             self.scripts.append,
@@ -25,6 +26,8 @@ extension StoreShard {
             let lead = answer[5].int, let renewals = answer[6].int
         else { throw self.malformed("append") }
         let now = self.note(answer[1])
+        self.counters.messages[draft.author, default: 0] += 1
+        if answer[7].int == 1 { self.counters.renewed[.message, default: 0] += 1 }
         let expiresAt = Instant(milliseconds: Int64(deadline))
         return SentMessage(
             id: messageID, cursor: Cursor(epoch: epoch, seq: seq), createdAt: now, expiresAt: expiresAt,

@@ -34,7 +34,10 @@ extension StoreShard {
                 let session = SessionFields(flat: flat).session(id: id, blob: one[3].bytes, asOf: self.note(answer[0]))
             else { throw self.malformed("touch") }
             self.feed.observe(id, head: session.head)
-            return (session, one[1].int == 1)
+            let extended = one[1].int == 1
+            if cause == "heartbeat" { self.counters.heartbeats += 1 }
+            if extended { self.counters.renewed[cause == "heartbeat" ? .heartbeat : .request, default: 0] += 1 }
+            return (session, extended)
         case 5: throw .renewalFailed(id.text)
         default: throw try await self.gone(id)
         }
@@ -81,10 +84,13 @@ extension StoreShard {
             guard answer.count == group.count + 1 else { throw self.malformed("touch") }
             let now = self.note(answer[0])
             var outcomes: [(Int, HeartbeatOutcome)] = []
+            var extended = 0
             for (position, (place, id)) in group.enumerated() {
                 let one = answer[position + 1].array ?? []
                 if one.count == 4, one[0].int == 1, let deadline = one[2].int, let head = one[3].int {
                     self.feed.observe(id, head: head)
+                    extended += one[1].int ?? 0
+                    self.counters.heartbeats += 1
                     outcomes.append(
                         (
                             place,
@@ -97,6 +103,7 @@ extension StoreShard {
                     outcomes.append((place, failed(error)))
                 }
             }
+            self.counters.renewed[.heartbeat, default: 0] += extended
             return outcomes
         } catch {
             return group.map { ($0.place, failed(error)) }

@@ -33,6 +33,8 @@ package final class StoreShard {
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
+    /// What was done here.
+    package var counters = StoreCounters()
     /// Runs something with the node's book of attached connections; set by the store.
     var withPresenceBook: (@escaping @Sendable (PresenceBook) -> Void) -> Void = { _ in }
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.

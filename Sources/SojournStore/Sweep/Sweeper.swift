@@ -24,9 +24,9 @@ final class Sweeper {
     private var underWay = 0
     /// Sessions this node has ended and claimed for its archive.
     var onClaimed: (EndedSession) -> Void = { _ in }
-    /// Warnings and expiries, and how late they were, in milliseconds.
-    private(set) var warned = 0
-    private(set) var expired = 0
+    /// Warnings and expiries, by how late they were, in microseconds.
+    private(set) var warnings = Distribution(Distribution.waits)
+    private(set) var expiries = Distribution(Distribution.waits)
 
     init(shard: StoreShard, registry: Registry) {
         self.shard = shard
@@ -137,7 +137,7 @@ final class Sweeper {
             switch answer.first?.int {
             case 1: return answer.dropFirst().first?.int.map(Int64.init)
             case 2:
-                self.warned += 1
+                self.warnings.record((answer.dropFirst(2).first?.int ?? 0) * 1000)
                 return answer.dropFirst().first?.int.map(Int64.init)
             case 3:
                 guard answer.count == 4 else { throw shard.malformed("fire") }
@@ -145,7 +145,9 @@ final class Sweeper {
                     let ended = try await shard.end(
                         id, reason: .expired, identity: answer[2].bytes, keyHash: answer[3].bytes, claiming: true)
                 else { return nil }
-                self.expired += 1
+                if let deadline = answer[1].int {
+                    self.expiries.record(Int(shard.now.milliseconds - Int64(deadline)) * 1000)
+                }
                 if ended.claim != nil { self.onClaimed(ended) }
             default: break
             }

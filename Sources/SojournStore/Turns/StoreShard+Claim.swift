@@ -117,7 +117,9 @@ extension StoreShard {
                 TurnID(session: id, number: number),
                 record: "r|\(input)|\(attempt)|\(queuedAt)|\(answer[1].int ?? 0)|")
         else { throw self.malformed("lease") }
-        self.note(answer[1])
+        let now = self.note(answer[1])
+        self.counters.leased += 1
+        self.counters.turnWaits.record(Int(now.milliseconds - Int64(queuedAt)) * 1000)
         let context = try await self.context(of: turn, head: head)
         return LeasedTurn(
             turn: turn, token: token, leaseEnd: Instant(milliseconds: Int64(end)), session: context.session,

@@ -15,7 +15,8 @@ extension StoreShard {
     ) async throws(StoreError) -> SentMessage {
         let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         let body = Event.body(
-            type: draft.author.eventType, sessionID: id, data: JSON.object(draft.data(id: messageID)).bytes)
+            type: draft.author.eventType, sessionID: id, trace: draft.trace,
+            data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
         var answer: [RESPValue] = []
         repeat {
@@ -54,7 +55,11 @@ extension StoreShard {
         let now = Instant(milliseconds: Int64(answer[1].int ?? 0))
         let expiresAt = Instant(milliseconds: Int64(deadline))
         // An answer that was kept carries an old time.
-        if kept == messageID { self.note(answer[1]) }
+        if kept == messageID {
+            self.note(answer[1])
+            self.counters.messages[.user, default: 0] += 1
+            if answer[7].int == 1 { self.counters.renewed[.message, default: 0] += 1 }
+        }
         return SentMessage(
             id: kept, cursor: Cursor(epoch: epoch, seq: seq), createdAt: now, expiresAt: expiresAt,
             renewalCount: renewals, wasRenewed: answer[7].int == 1, isNearExpiration: now >= expiresAt - Int64(lead),

@@ -93,6 +93,7 @@ extension StoreShard {
         guard answer.count == 5, let epoch = answer[2].string, let seq = answer[3].int, let end = answer[4].int else {
             throw self.malformed("report")
         }
+        self.counters.messages[.agent, default: 0] += messages
         return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)))
     }
 
@@ -137,6 +138,8 @@ extension StoreShard {
             let status = answer[4].string.flatMap({ TurnStatus(letter: $0) }), let queued = answer[5].int
         else { throw self.malformed("finish") }
         self.ring(answer.dropFirst(6).first?.bytes, for: id.session)
+        self.counters.finished[status, default: 0] += 1
+        if seq > 0, messageID != nil { self.counters.messages[.agent, default: 0] += 1 }
         return FinishedTurn(
             status: status, cursor: seq > 0 ? Cursor(epoch: epoch, seq: seq) : nil,
             messageID: messageID, queued: queued)
@@ -155,12 +158,12 @@ extension StoreShard {
         }
     }
 
-    private func body(_ type: String, of id: TurnID, _ data: JSONObject) -> [UInt8] {
-        Event.body(type: type, sessionID: id.session, turnID: id.text, data: JSON.object(data).bytes)
+    private func body(_ type: String, of id: TurnID, _ data: JSONObject, _ trace: TraceParent? = nil) -> [UInt8] {
+        Event.body(type: type, sessionID: id.session, turnID: id.text, trace: trace, data: JSON.object(data).bytes)
     }
 
     private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: String) -> [UInt8] {
-        self.body(draft.author.eventType, of: id, draft.data(id: messageID))
+        self.body(draft.author.eventType, of: id, draft.data(id: messageID), draft.trace)
     }
 
     /// The members of an object without its braces.
