@@ -20,6 +20,9 @@ static const unsigned char lua_append[] = {
 static const unsigned char lua_ask[] = {
 #embed "../../lua/ask.lua"
 };
+static const unsigned char lua_beat[] = {
+#embed "../../lua/beat.lua"
+};
 static const unsigned char lua_cancel[] = {
 #embed "../../lua/cancel.lua"
 };
@@ -211,6 +214,7 @@ static const csojourn_lua_file files[] = {
     { "alive", lua_alive, sizeof lua_alive },
     { "append", lua_append, sizeof lua_append },
     { "ask", lua_ask, sizeof lua_ask },
+    { "beat", lua_beat, sizeof lua_beat },
     { "cancel", lua_cancel, sizeof lua_cancel },
     { "claim", lua_claim, sizeof lua_claim },
     { "create", lua_create, sizeof lua_create },

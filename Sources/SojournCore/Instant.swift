@@ -21,36 +21,13 @@ public struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// `2026-11-20T00:33:26.249Z`: UTC, always three digits of milliseconds (ISO 8601).
     public var iso8601: String {
-        let day = self.milliseconds.flooredDivision(by: 86_400_000)
-        // Not `self - day * …`: that product would overflow on the first day of the scale.
-        let rest = Int(self.milliseconds % 86_400_000)
-        let millisecond = rest < 0 ? rest + 86_400_000 : rest
-        let date = CivilDate(daysSince1970: Int(day))
-        guard (0...9999).contains(date.year) else { return Self.longForm(date, millisecond: millisecond) }
-        return unsafe String(unsafeUninitializedCapacity: 24) { text in
-            var place = 0
-            func put(_ number: Int, _ width: Int, _ mark: UInt8) {
-                var rest = number
-                for position in stride(from: place + width - 1, through: place, by: -1) {
-                    unsafe text[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-                    rest /= 10
-                }
-                unsafe text[place + width] = mark
-                place += width + 1
-            }
-            put(date.year, 4, UInt8(ascii: "-"))
-            put(date.month, 2, UInt8(ascii: "-"))
-            put(date.day, 2, UInt8(ascii: "T"))
-            put(millisecond / 3_600_000, 2, UInt8(ascii: ":"))
-            put(millisecond / 60_000 % 60, 2, UInt8(ascii: ":"))
-            put(millisecond / 1000 % 60, 2, UInt8(ascii: "."))
-            put(millisecond % 1000, 3, UInt8(ascii: "Z"))
-            return place
-        }
+        var bytes: [UInt8] = []
+        bytes.append(iso8601: self)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// For years that have not four digits.
-    private static func longForm(_ date: CivilDate, millisecond: Int) -> String {
+    fileprivate static func longForm(_ date: CivilDate, millisecond: Int) -> String {
         func pad(_ number: Int, _ width: Int) -> String {
             let text = String(number)
             return String(repeating: "0", count: max(0, width - text.count)) + text
@@ -62,6 +39,36 @@ public struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// The text form, for logs.
     public var description: String { self.iso8601 }
+}
+
+extension [UInt8] {
+    /// Appends ``Instant/iso8601``, without a text in between.
+    mutating func append(iso8601 instant: Instant) {
+        let day = instant.milliseconds.flooredDivision(by: 86_400_000)
+        // Not `instant - day * …`: that product would overflow on the first day of the scale.
+        let rest = Int(instant.milliseconds % 86_400_000)
+        let millisecond = rest < 0 ? rest + 86_400_000 : rest
+        let date = CivilDate(daysSince1970: Int(day))
+        guard (0...9999).contains(date.year) else {
+            return self.append(contentsOf: Instant.longForm(date, millisecond: millisecond).utf8)
+        }
+        self.append(date.year, digits: 4, UInt8(ascii: "-"))
+        self.append(date.month, digits: 2, UInt8(ascii: "-"))
+        self.append(date.day, digits: 2, UInt8(ascii: "T"))
+        self.append(millisecond / 3_600_000, digits: 2, UInt8(ascii: ":"))
+        self.append(millisecond / 60_000 % 60, digits: 2, UInt8(ascii: ":"))
+        self.append(millisecond / 1000 % 60, digits: 2, UInt8(ascii: "."))
+        self.append(millisecond % 1000, digits: 3, UInt8(ascii: "Z"))
+    }
+
+    private mutating func append(_ number: Int, digits: Int, _ mark: UInt8) {
+        var unit = digits == 4 ? 1000 : digits == 3 ? 100 : 10
+        while unit > 0 {
+            self.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / unit % 10))
+            unit /= 10
+        }
+        self.append(mark)
+    }
 }
 
 /// A day of the proleptic Gregorian calendar.

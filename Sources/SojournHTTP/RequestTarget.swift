@@ -8,6 +8,11 @@ struct RequestTarget {
     /// Takes a target of any form; an absolute one loses its scheme and authority.
     init(_ target: String) {
         var rest = target.utf8[...]
+        let special = rest.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+        if special == nil, rest.first == UInt8(ascii: "/") {
+            (self.rawPath, self.rawQuery) = (target, nil)
+            return
+        }
         // Almost every target is a path; searching it for a scheme would cost more than all the rest.
         if rest.first != UInt8(ascii: "/"), let scheme = rest.firstRange(of: "://".utf8) {
             rest = rest[scheme.upperBound...]
@@ -29,10 +34,16 @@ struct RequestTarget {
     /// The segments of the path, each decoded by itself, so that an escaped slash separates nothing. A slash at the end
     /// adds none; two in a row enclose an empty one.
     var segments: [String] {
-        var parts = self.rawPath.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        if parts.first?.isEmpty == true { parts.removeFirst() }
-        if parts.last?.isEmpty == true { parts.removeLast() }
-        return parts.map { percentDecoded($0, plusIsSpace: false) }
+        var segments: [String] = []
+        segments.reserveCapacity(8)
+        var rest = self.rawPath.utf8[...]
+        if rest.first == UInt8(ascii: "/") { rest.removeFirst() }
+        while !rest.isEmpty {
+            let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+            segments.append(percentDecoded(rest[..<end], plusIsSpace: false))
+            rest = rest[end...].dropFirst()
+        }
+        return segments
     }
 
     /// The query's items in order, names and values decoded, `+` as a space. An item without `=` has an empty

@@ -6,8 +6,8 @@ public enum RESPValue: Sendable, Hashable {
     case integer(Int)
     /// A simple string, such as `OK`.
     case simple(String)
-    /// A bulk string: any bytes.
-    case bulk([UInt8])
+    /// A bulk string: any bytes. The strings of one reply share their memory.
+    case bulk(ArraySlice<UInt8>)
     /// Several replies.
     case array([RESPValue])
     /// An error; at the top of a reply it is thrown instead, so callers meet it only inside arrays.
@@ -34,7 +34,7 @@ public enum RESPValue: Sendable, Hashable {
     }
 
     /// Decimal digits as a number, without a detour through text; what is longer than any time in ms takes it.
-    private static func integer(_ bytes: [UInt8]) -> Int? {
+    private static func integer(_ bytes: ArraySlice<UInt8>) -> Int? {
         guard !bytes.isEmpty, bytes.count <= 18 else { return Int(String(decoding: bytes, as: UTF8.self)) }
         var number = 0
         for byte in bytes {
@@ -50,7 +50,7 @@ public enum RESPValue: Sendable, Hashable {
     public var bytes: [UInt8]? {
         switch self {
         case .simple(let text): Array(text.utf8)
-        case .bulk(let bytes): bytes
+        case .bulk(let bytes): Array(bytes)
         case .null, .integer, .array, .error: nil
         }
     }

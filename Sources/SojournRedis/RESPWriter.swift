@@ -1,3 +1,5 @@
+import SojournCore
+
 /// Encodes commands as RESP arrays of bulk strings, one after the other in one buffer.
 struct RESPWriter {
     private(set) var bytes: [UInt8] = []
@@ -48,7 +50,7 @@ struct RESPWriter {
 
     private mutating func line(_ mark: UInt8, _ number: Int) {
         self.bytes.append(mark)
-        self.bytes += String(number).utf8
+        self.bytes.append(decimal: number)
         self.endLine()
     }
 

@@ -127,11 +127,12 @@ public final class RedisConnection {
     ) async throws(RedisError) -> RESPValue {
         self.loop.checkIsolated()
         let deadline = EventLoop.now + (timeoutMs ?? self.options.commandTimeoutMs)
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<RESPValue, RedisError>, Never>) in
+        // A command answers once, however it ends; a check of that costs as much as all else here.
+        let result = await unsafe withUnsafeContinuation {
+            (continuation: UnsafeContinuation<Result<RESPValue, RedisError>, Never>) in
             self.enqueue(
                 PendingCommand(payload, kind: kind, deadline: deadline, orderKey: orderKey, file: file, line: line) {
-                    continuation.resume(returning: $0)
+                    unsafe continuation.resume(returning: $0)
                 })
         }
         return try result.get()

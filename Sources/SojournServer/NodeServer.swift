@@ -97,7 +97,7 @@ final class NodeServer {
     // MARK: Requests
 
     private func handle(_ exchange: HTTPExchange) {
-        let (path, segments) = (exchange.path, exchange.pathSegments)
+        let segments = exchange.pathSegments
         let match = self.router.match(exchange.method, segments)
         exchange.kind = match.route?.number ?? self.routes.count
         exchange.observer = self
@@ -121,10 +121,10 @@ final class NodeServer {
             let allowed = methods.map(\.rawValue).joined(separator: ", ")
             self.refuse(
                 exchange,
-                StoreError(.methodNotAllowed, "Method \(exchange.method.rawValue) is not allowed for \(path)"),
+                StoreError(.methodNotAllowed, "Method \(exchange.method.rawValue) is not allowed for \(exchange.path)"),
                 [("Allow", allowed)])
         case .nothing:
-            self.refuse(exchange, StoreError(.notFound, "No route for \(exchange.method.rawValue) \(path)"))
+            self.refuse(exchange, StoreError(.notFound, "No route for \(exchange.method.rawValue) \(exchange.path)"))
         }
     }
 

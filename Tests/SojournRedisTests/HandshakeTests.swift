@@ -3,7 +3,7 @@ import Testing
 
 @testable import SojournRedis
 
-private func text(_ lines: String...) -> RESPValue { .bulk(Array(lines.joined(separator: "\r\n").utf8)) }
+private func text(_ lines: String...) -> RESPValue { .bulk(ArraySlice(lines.joined(separator: "\r\n").utf8)) }
 
 private func outcome(
     version: String = "7.0.15", role: String = "master", config: RESPValue = .array([]),

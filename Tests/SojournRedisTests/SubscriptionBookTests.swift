@@ -18,7 +18,7 @@ private struct FakeServer {
 }
 
 private func push(_ kind: String, _ channel: String, _ payload: String = "1") -> RESPValue {
-    .array([.bulk(Array(kind.utf8)), .bulk(Array(channel.utf8)), .bulk(Array(payload.utf8))])
+    .array([.bulk(ArraySlice(kind.utf8)), .bulk(ArraySlice(channel.utf8)), .bulk(ArraySlice(payload.utf8))])
 }
 
 private let broken = RedisError(code: .unavailable, message: "x", endpoint: .unix(path: "/x"), file: "", line: 0)

@@ -184,7 +184,7 @@ import Testing
         }
         let scripts = Scripts(testClock: true)
         // Three whole intervals and what lies at both ends, in two partitions; not 120 clients, and not 20 sessions.
-        for script in [scripts.presence, scripts.touch] {
+        for script in [scripts.presence, scripts.beat] {
             #expect((3...10).contains(calls(script)), "\(script.name): \(calls(script))")
         }
         withExtendedLifetime(streams) {}

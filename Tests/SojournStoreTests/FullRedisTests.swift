@@ -87,7 +87,8 @@ import Testing
         #expect(try bed.read(live).array.first == 1)
         #expect(try bed.tick().array.count == 4)
         #expect(try bed.fire(warned).array.first == 2)
-        #expect(try bed.touch("renew", live).array[1].array.first == 1)
+        #expect(try bed.touch("renew", live).array[1] == 1)
+        #expect(try bed.beat(live).array[1].array.first == 1)
         #expect(try bed.end(warned, "ended").array.first == 1)
         #expect(try bed.call(bed.scripts.register, [bed.space.nodes], ["me", "5000"]) == .array(["me"]))
         let major = try #require(

@@ -171,15 +171,19 @@ final class ScriptBed {
             [id.text, replid, "\(messages)"] + bodies)
     }
 
-    func touch(_ cause: String, _ ids: SessionID..., whole: Bool = false) throws -> RawReply {
-        try self.touch(cause, ids, whole: whole)
+    func beat(_ ids: SessionID..., whole: Bool = false) throws -> RawReply { try self.beat(ids, whole: whole) }
+
+    func beat(_ ids: [SessionID], whole: Bool = false) throws -> RawReply {
+        try self.call(
+            self.scripts.beat, [self.clock] + ids.map(self.keys).flatMap { [$0.session, $0.blob] },
+            [whole ? "1" : ""])
     }
 
-    func touch(_ cause: String, _ ids: [SessionID], whole: Bool = false) throws -> RawReply {
-        let keys = ids.map(self.keys).flatMap { [$0.session, $0.log, $0.channel, $0.blob] }
+    func touch(_ cause: String, _ id: SessionID) throws -> RawReply {
+        let keys = self.keys(id)
         return try self.call(
-            self.scripts.touch, [self.clock, self.due, self.behind] + keys,
-            [cause, Self.replid, whole ? "1" : "0"] + ids.map(\.text))
+            self.scripts.touch, [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel, keys.behind],
+            [id.text, Self.replid, cause])
     }
 
     func patch(

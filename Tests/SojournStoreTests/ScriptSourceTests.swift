@@ -52,7 +52,8 @@ import Testing
         let flags = [
             "read": "#!lua flags=no-writes", "page": "#!lua flags=no-writes", "list": "#!lua flags=no-writes",
             "stats": "#!lua flags=no-writes", "waiting": "#!lua flags=no-writes",
-            "touch": "#!lua flags=allow-oom", "end": "#!lua flags=allow-oom", "tick": "#!lua flags=allow-oom",
+            "beat": "#!lua flags=allow-oom", "touch": "#!lua flags=allow-oom", "end": "#!lua flags=allow-oom",
+            "tick": "#!lua flags=allow-oom",
             "fire": "#!lua flags=allow-oom", "claim": "#!lua flags=allow-oom", "steal": "#!lua flags=allow-oom",
             "follow": "#!lua flags=allow-oom", "trim": "#!lua flags=allow-oom",
             "ack": "#!lua flags=allow-oom", "register": "#!lua flags=allow-oom",

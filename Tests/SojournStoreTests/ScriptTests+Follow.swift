@@ -72,7 +72,7 @@ extension ScriptTests {
         // It takes the warning back, which is logged.
         #expect(try bed.score(bed.behind, id) != nil)
         try clear()
-        _ = try bed.touch("heartbeat", id)
+        _ = try bed.beat(id)
         #expect(try bed.score(bed.behind, id) == nil, "a silent heartbeat is no news")
         _ = try bed.append(id)
         _ = try bed.end(id, "ended")

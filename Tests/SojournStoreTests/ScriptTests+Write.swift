@@ -85,7 +85,7 @@ extension ScriptTests {
         let (auto, manual) = (try bed.made(), try bed.made(auto: false))
         let due = try bed.score(bed.due, auto)
         try bed.advance(1_000)
-        let reply = try bed.touch("heartbeat", auto, manual).array
+        let reply = try bed.beat(auto, manual).array
         let now = try bed.number(bed.keys(auto).session, "b")
         let created = try bed.number(bed.keys(manual).session, "c")
         #expect(reply[0] == .int(now))
@@ -96,19 +96,25 @@ extension ScriptTests {
         #expect(try bed.log(bed.keys(auto)).count == 1)
     }
 
-    @Test func `touch answers for each of many sessions, whole if asked`() async throws {
+    @Test func `beat answers for each of many sessions, whole if asked`() async throws {
         let bed = try await ScriptBed.start()
         var ids = try (0..<30).map { _ in try bed.made() }
         ids += [bed.newID(), try bed.made()]
         _ = try bed.end(try #require(ids.last), "ended")
-        let reply = try bed.touch("heartbeat", ids).array
+        let reply = try bed.beat(ids).array
         #expect(reply.count == 33)
         #expect(reply[1...30].allSatisfy { $0.array.first == 1 && $0.array.count == 4 })
         #expect(reply[31] == .array([0]) && reply[32] == .array([3]))
-        let whole = try bed.touch("heartbeat", try bed.made(blob: "{}"), whole: true).array[1].array
-        #expect(whole.first == 1 && whole[2].array.contains("feedface.1:1") && whole[3] == "{}")
+        let (blob, manual) = (try bed.made(blob: "{}"), try bed.made(auto: false))
+        let wholes = try bed.beat(blob, manual, whole: true).array
+        let (now, created) = (try bed.number(bed.keys(blob).session, "b"), try bed.number(bed.keys(blob).session, "c"))
+        #expect(wholes[0] == .int(now))
+        let line = "\(created) \(now) 600000 60000 3600000 1 1 \(now) 0 1 feedface.1 - - -"
+        #expect(wholes[1] == .array([1, 1, .text(line), "AAAAAAAAAAAAAAAAUUUUUUUUUUUUUUUU", "{}"]))
+        #expect(wholes[2].array[1] == 0 && wholes[2].array[4] == .null)
         try bed.advance(600_000)
-        #expect(try bed.touch("renew", ids[0]).array[1] == .array([2]))
+        #expect(try bed.beat(ids[0]).array[1] == .array([2]))
+        #expect(try bed.touch("renew", ids[0]).array.dropFirst() == [2])
     }
 
     @Test func `renew logs and publishes, and is refused at the cap, where a heartbeat only counts`() async throws {
@@ -117,8 +123,9 @@ extension ScriptTests {
         let created = try bed.number(bed.keys(id).session, "c")
         try bed.advance(500_000)
         var renewed = RawReply.null
-        let heard = try bed.published(bed.keys(id).channel) { renewed = try bed.touch("renew", id).array[1] }
-        #expect(renewed == .array([1, 1, .int(created + 900_000), 2]))
+        let heard = try bed.published(bed.keys(id).channel) { renewed = try bed.touch("renew", id) }
+        #expect(renewed.array[1...2] == [1, 1] && renewed.array[3].array.contains("feedface.1:1"))
+        #expect(renewed.array[4] == .null)
         #expect(try bed.log(bed.keys(id)).suffix(1) == heard[...])
         let (event, data) = try parsed(heard.first)
         #expect(event.type == "session.renewed" && event.seq == 2)
@@ -126,8 +133,9 @@ extension ScriptTests {
         #expect(data["cause"]?.string == "renew" && data["renewalCount"]?.int == 1)
         let base = try bed.number(bed.keys(id).session, "b")
         try bed.advance(1_000)
-        #expect(try bed.touch("renew", id).array[1] == .array([5]))
-        #expect(try bed.touch("heartbeat", id).array[1] == .array([1, 0, .int(created + 900_000), 2]))
+        #expect(try bed.touch("renew", id).array.dropFirst() == [5])
+        #expect(try bed.beat(id).array[1] == .array([1, 0, .int(created + 900_000), 2]))
+        #expect(try bed.touch("heartbeat", id).array[1...2] == [1, 0])
         #expect(try bed.number(bed.keys(id).session, "b") == base && bed.number(bed.keys(id).session, "n") == 1)
         #expect(try bed.log(bed.keys(id)).count == 2)
     }
@@ -138,7 +146,10 @@ extension ScriptTests {
         let created = try bed.number(bed.keys(id).session, "c")
         try bed.advance(545_000)
         _ = try bed.fire(id)
-        #expect(try bed.touch("heartbeat", id).array[1] == .array([1, 1, .int(created + 620_000), 3]))
+        #expect(try bed.beat(id).array[1] == .array([4]), "that is left to touch")
+        #expect(try bed.number(bed.keys(id).session, "n") == 0)
+        #expect(try bed.touch("heartbeat", id).array[1...2] == [1, 1])
+        #expect(try bed.number(bed.keys(id).session, "q") == 3)
         #expect(try parsed(bed.log(bed.keys(id)).last).data["cause"]?.string == "heartbeat")
         #expect(try bed.score(bed.due, id) == created + 560_000, "a timer is never late")
         try bed.advance(15_000)

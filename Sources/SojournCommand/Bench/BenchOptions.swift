@@ -11,6 +11,8 @@ struct BenchOptions: Sendable {
     var redis: RedisAddress?
     var loops = 1
     var rate: Double?
+    /// Requests that are sent as fast as the connections take them, instead of a rate for some seconds.
+    var requests: Int?
     var seconds = 5.0
     var connections = 64
     var sessions: Int?
@@ -71,6 +73,7 @@ struct BenchOptions: Sendable {
             }
         case "loops": self.loops = try number()
         case "rate": self.rate = try number()
+        case "requests": self.requests = try number()
         case "seconds": self.seconds = try number()
         case "connections": self.connections = try number()
         case "sessions": self.sessions = try number()
@@ -118,6 +121,8 @@ struct BenchOptions: Sendable {
               --loops NUMBER       event loops of the private node (1)
               --rate NUMBER        requests a second (what the scenario says)
               --seconds NUMBER     how long each run lasts (5)
+              --requests NUMBER    so many requests instead, each sent when a connection is free, as redis-benchmark does:
+                                   for what an operation costs under load; latencies are not told
               --connections NUMBER HTTP connections (64)
               --sessions NUMBER    live sessions (what the scenario says)
               --subscribers NUMBER SSE clients of each session of fan-out; of memory in all (500)

@@ -13,25 +13,23 @@ public struct UUIDBits: Sendable, Hashable {
 
     /// Parses the 36-character text form, of either case; nil for anything else.
     public init?(_ text: some StringProtocol) {
-        var high: UInt64 = 0
-        var low: UInt64 = 0
-        var position = 0
-        for byte in text.utf8 {
-            switch position {
-            case 8, 13, 18, 23: guard byte == UInt8(ascii: "-") else { return nil }
-            case 0..<18:
-                guard let digit = Hex.value(byte) else { return nil }
-                high = high << 4 | UInt64(digit)
-            case 18..<36:
-                guard let digit = Hex.value(byte) else { return nil }
-                low = low << 4 | UInt64(digit)
-            default: return nil
+        let fast = text.utf8.withContiguousStorageIfAvailable { unsafe Self.parse($0.span) }
+        guard let bits = fast ?? Self.parse(Array(text.utf8).span) else { return nil }
+        self = bits
+    }
+
+    private static func parse(_ text: Span<UInt8>) -> UUIDBits? {
+        guard text.count == 36 else { return nil }
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for position in text.indices {
+            if position == 8 || position == 13 || position == 18 || position == 23 {
+                guard text[position] == UInt8(ascii: "-") else { return nil }
+                continue
             }
-            position += 1
+            guard let digit = Hex.value(text[position]) else { return nil }
+            if position < 18 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
         }
-        guard position == 36 else { return nil }
-        self.high = high
-        self.low = low
+        return UUIDBits(high: high, low: low)
     }
 
     /// The lower-case text form.

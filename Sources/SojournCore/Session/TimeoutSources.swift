@@ -16,6 +16,15 @@ public struct TimeoutSources: Sendable, Hashable {
             case .environment: "e"
             }
         }
+
+        init?(_ letter: UInt8?) {
+            switch letter {
+            case UInt8(ascii: "s"): self = .session
+            case UInt8(ascii: "a"): self = .agent
+            case UInt8(ascii: "e"): self = .environment
+            default: return nil
+            }
+        }
     }
 
     /// Where the timeout comes from.
@@ -37,12 +46,14 @@ public struct TimeoutSources: Sendable, Hashable {
 
     /// Reads what ``letters`` wrote; nil for anything else.
     public init?(letters: String) {
-        let sources = letters.compactMap { letter in Source.allCases.first { $0.letter == letter } }
-        guard sources.count == 4, letters.count == 4 else { return nil }
-        self.timeout = sources[0]
-        self.autoRenew = sources[1]
-        self.maxDuration = sources[2]
-        self.warning = sources[3]
+        var rest = letters.utf8[...]
+        guard rest.count == 4, let timeout = Source(rest.popFirst()), let autoRenew = Source(rest.popFirst()),
+            let maxDuration = Source(rest.popFirst()), let warning = Source(rest.popFirst())
+        else { return nil }
+        self.timeout = timeout
+        self.autoRenew = autoRenew
+        self.maxDuration = maxDuration
+        self.warning = warning
     }
 
     /// One letter each: timeout, auto-renewal, maximum duration, warning.

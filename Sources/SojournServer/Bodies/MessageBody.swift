@@ -6,33 +6,58 @@ enum MessageBody {
     private static let nilUUID = "00000000-0000-0000-0000-000000000000"
 
     /// The answer to a sent message: one body that three generations of the published client can read.
-    static func sent(_ message: SentMessage, _ draft: MessageDraft, in session: Session) -> JSONObject {
-        let metadata = Self.metadata(of: session, own: draft.metadata)
-        var raw: JSONObject = ["content": .string(draft.content)]
-        if let attachments = draft.attachments { raw["attachments"] = attachments }
-        let user: JSONObject = [
-            "id": .string(message.id), "channel_id": .string(session.id.channelID),
-            "message_server_id": .string(Self.nilUUID), "author_id": .string(draft.authorID),
-            "content": .string(draft.content), "created_at": JSON(message.createdAt.milliseconds),
-            "source_type": "user", "raw_message": .object(raw), "metadata": .object(metadata),
-            "channelId": .string(session.id.channelID), "authorId": .string(draft.authorID),
-            "createdAt": .string(message.createdAt.iso8601),
-        ]
-        let flat: JSONObject = [
-            "id": .string(message.id), "content": .string(draft.content), "authorId": .string(draft.authorID),
-            "createdAt": .string(message.createdAt.iso8601), "metadata": .object(metadata),
-        ]
-        var body: JSONObject = ["success": true, "userMessage": .object(user)]
-        body["sessionStatus"] = [
-            "expiresAt": .string(message.expiresAt.iso8601), "renewalCount": JSON(message.renewalCount),
-            "wasRenewed": .bool(message.wasRenewed), "isNearExpiration": .bool(message.isNearExpiration),
-        ]
-        body = body.merging(flat)
-        body["seq"] = JSON(message.cursor.seq)
-        if let turn = message.turnID { body["turnId"] = .string(turn) }
-        if message.isSteered { body["steered"] = true }
-        body["data"] = .object(flat)
-        return body
+    /// `more` is what one transport adds to it.
+    static func write(
+        _ message: SentMessage, _ draft: MessageDraft, in session: Session, to body: inout JSONWriter,
+        adding more: (inout JSONWriter) -> Void = { _ in }
+    ) {
+        let metadata = JSON.object(Self.metadata(of: session, own: draft.metadata))
+        let channel = session.id.channelID
+        func flat(_ body: inout JSONWriter) {
+            body.member("id", message.id)
+            body.member("content", draft.content)
+            body.member("authorId", draft.authorID)
+            body.member("createdAt", message.createdAt)
+            body.member("metadata", metadata)
+        }
+        body.open()
+        body.member("success", true)
+        body.name("userMessage")
+        body.open()
+        body.member("id", message.id)
+        body.member("channel_id", channel)
+        body.member("message_server_id", Self.nilUUID)
+        body.member("author_id", draft.authorID)
+        body.member("content", draft.content)
+        body.member("created_at", message.createdAt.milliseconds)
+        body.member("source_type", "user")
+        body.name("raw_message")
+        body.open()
+        body.member("content", draft.content)
+        if let attachments = draft.attachments { body.member("attachments", attachments) }
+        body.close()
+        body.member("metadata", metadata)
+        body.member("channelId", channel)
+        body.member("authorId", draft.authorID)
+        body.member("createdAt", message.createdAt)
+        body.close()
+        body.name("sessionStatus")
+        body.open()
+        body.member("expiresAt", message.expiresAt)
+        body.member("renewalCount", Int64(message.renewalCount))
+        body.member("wasRenewed", message.wasRenewed)
+        body.member("isNearExpiration", message.isNearExpiration)
+        body.close()
+        flat(&body)
+        body.member("seq", Int64(message.cursor.seq))
+        if let turn = message.turnID { body.member("turnId", turn) }
+        if message.isSteered { body.member("steered", true) }
+        body.name("data")
+        body.open()
+        flat(&body)
+        body.close()
+        more(&body)
+        body.close()
     }
 
     /// One message of a history.

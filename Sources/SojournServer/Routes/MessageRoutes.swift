@@ -24,24 +24,26 @@ extension NodeServer {
         let said = try await self.say(body, in: context.captures[0], trace: context.trace) { draft throws(StoreError) in
             try Idempotency(context, clientKey: draft.metadata?["clientMessageId"])
         }
-        let (id, message, sent) = (said.id, said.message, said.body)
+        let (id, message) = (said.session.id, said.message)
         switch transport {
-        case .websocket: return .json(201, .object(sent))
+        case .websocket: return .bytes(201, said.body())
         case .http:
-            var answered = sent
             let (answer, ending) = await AgentAnswer.wait(
                 self, id, after: message.cursor, turn: message.turnID, exchange: context.exchange)
             if let answer {
-                answered["agentResponse"] = ["text": .string(answer.content), "messageId": .string(answer.id)]
-            } else if let ending {
-                answered["turnStatus"] = .string(ending)
-            } else {
-                answered["pending"] = true
-                if message.turnID == nil { answered["turnId"] = await self.lateTurn(of: message, in: id) }
+                let response: JSON = ["text": .string(answer.content), "messageId": .string(answer.id)]
+                return .bytes(201, said.body { $0.member("agentResponse", response) })
             }
-            return .json(201, .object(answered))
+            if let ending { return .bytes(201, said.body { $0.member("turnStatus", ending) }) }
+            let turn = message.turnID == nil ? await self.lateTurn(of: message, in: id) : nil
+            return .bytes(
+                201,
+                said.body {
+                    $0.member("pending", true)
+                    if let turn { $0.member("turnId", turn) }
+                })
         case .sse:
-            let answer = AnswerStream(exchange: context.exchange, server: self, sent: sent)
+            let answer = AnswerStream(exchange: context.exchange, server: self, sent: said.body())
             answer.start(id, after: message.cursor, turn: message.turnID)
             return .taken
         }
@@ -49,9 +51,19 @@ extension NodeServer {
 
     /// A message as it was sent.
     struct Said {
-        let id: SessionID
+        let session: Session
+        let draft: MessageDraft
         let message: SentMessage
-        let body: JSONObject
+
+        func write(to body: inout JSONWriter, adding more: (inout JSONWriter) -> Void = { _ in }) {
+            MessageBody.write(self.message, self.draft, in: self.session, to: &body, adding: more)
+        }
+
+        func body(adding more: (inout JSONWriter) -> Void = { _ in }) -> [UInt8] {
+            var body = JSONWriter(reserving: 2048 + 4 * self.draft.content.utf8.count)
+            self.write(to: &body, adding: more)
+            return body.bytes
+        }
     }
 
     /// Says what a body of whatever transport says. The checks come in the order that clients know: shape, 404, 410,
@@ -89,7 +101,7 @@ extension NodeServer {
         let message = try await self.shard.say(
             draft, to: id, ifBusy: mode ?? .enqueue, idempotency: try idempotency(draft),
             byTurns: mode != nil || agent != nil)
-        return Said(id: id, message: message, body: MessageBody.sent(message, draft, in: session))
+        return Said(session: session, draft: draft, message: message)
     }
 
     /// The turn of a message that came before anybody worked by turns; nil when there is none, or it cannot be asked.

@@ -53,19 +53,19 @@ extension NodeServer {
             throw StoreError(.rateLimited, "This user has as many sessions as it may", retryAfter: 60)
         }
         let created = try await self.shard.create(request)
-        return .json(created.isNew ? 201 : 200, .object(SessionBody.created(created.session)))
+        return .bytes(created.isNew ? 201 : 200, SessionBody.created(created.session))
     }
 
     /// SessionInfo, with the settings of the session's agent as they are now.
-    func info(_ session: Session) -> JSONObject {
-        SessionBody.info(session, agent: self.shard.agents[session.agentID])
+    func info(_ session: Session, adding more: (inout JSONWriter) -> Void = { _ in }) -> [UInt8] {
+        SessionBody.info(session, agent: self.shard.agents[session.agentID], adding: more)
     }
 
     private func read(_ context: RouteContext) async throws(StoreError) -> Answer {
         let id = try self.shard.sessionID(context.captures[0])
         guard context.query("archived") != "1" else { return try await self.readAnywhere(id) }
         do throws(StoreError) {
-            return .json(200, .object(self.info(try await self.shard.session(id))))
+            return .bytes(200, self.info(try await self.shard.session(id)))
         } catch {
             guard error.code == .sessionArchived else { throw error }
             return try await self.readAnywhere(id)
@@ -74,9 +74,7 @@ extension NodeServer {
 
     private func readAnywhere(_ id: SessionID) async throws(StoreError) -> Answer {
         let session = try await self.shard.anySession(id)
-        var body = self.info(session)
-        body["archived"] = .bool(session.ending != nil)
-        return .json(200, .object(body))
+        return .bytes(200, self.info(session) { $0.member("archived", session.ending != nil) })
     }
 
     /// Whether a read is answered although the life of the session may be over: because that was asked for, or because
@@ -97,9 +95,7 @@ extension NodeServer {
     private func archive(_ context: RouteContext) async throws(StoreError) -> Answer {
         _ = try context.body()
         let session = try await self.shard.archive(try self.shard.sessionID(context.captures[0]))
-        var body = self.info(session)
-        body["archived"] = true
-        return .json(200, .object(body))
+        return .bytes(200, self.info(session) { $0.member("archived", true) })
     }
 
     private func delete(_ context: RouteContext) async throws(StoreError) -> Answer {
@@ -141,14 +137,23 @@ extension NodeServer {
         }
         let list = try await self.shard.list(
             filter, limit: Input.limit(context.query("limit"), default: 50, maximum: 1000), cursor: cursor)
-        var body: JSONObject = [
-            "sessions": .array(list.sessions.map { .object(self.info($0)) }), "total": JSON(list.total),
-            "stats": [
-                "totalSessions": JSON(list.counts.live + list.counts.ended), "activeSessions": JSON(list.counts.live),
-                "expiredSessions": JSON(list.counts.ended),
-            ],
-        ]
-        if let next = list.nextCursor { body["nextCursor"] = .string(Base64URL.encode(next)) }
-        return .json(200, .object(body))
+        var body = JSONWriter(reserving: 1024 + list.sessions.count * 1024)
+        body.open()
+        body.name("sessions")
+        body.openArray()
+        for session in list.sessions {
+            SessionBody.write(session, agent: self.shard.agents[session.agentID], to: &body)
+        }
+        body.closeArray()
+        body.member("total", Int64(list.total))
+        body.name("stats")
+        body.open()
+        body.member("totalSessions", Int64(list.counts.live + list.counts.ended))
+        body.member("activeSessions", Int64(list.counts.live))
+        body.member("expiredSessions", Int64(list.counts.ended))
+        body.close()
+        if let next = list.nextCursor { body.member("nextCursor", Base64URL.encode(next)) }
+        body.close()
+        return .bytes(200, body.bytes)
     }
 }

@@ -12,15 +12,13 @@ extension NodeServer {
             Route(.post, Self.base + "/:id/renew") { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let session = try await self.shard.renew(try self.shard.sessionID(context.captures[0]))
-                return .json(200, .object(self.info(session)))
+                return .bytes(200, self.info(session))
             },
             Route(.post, Self.base + "/:id/heartbeat", needs: .heartbeat) { [unowned self] context throws(StoreError) in
                 _ = try context.body()
                 let id = try self.shard.sessionID(context.captures[0])
                 let (session, extended) = try await self.shard.heartbeat(id)
-                var body = self.info(session)
-                body["extended"] = .bool(extended)
-                return .json(200, .object(body))
+                return .bytes(200, self.info(session) { $0.member("extended", extended) })
             },
             Route(.patch, Self.base + "/:id/timeout") { [unowned self] context throws(StoreError) in
                 try await self.patch(context)
@@ -43,7 +41,7 @@ extension NodeServer {
             _ = try await self.shard.session(id)
             throw error
         }
-        return .json(200, .object(self.info(try await self.shard.patch(id, patch))))
+        return .bytes(200, self.info(try await self.shard.patch(id, patch)))
     }
 
     /// Heartbeats what the caller may; the others get what an unknown session gets.

@@ -33,10 +33,12 @@ struct RouteContext {
 }
 
 /// One route of the table.
-struct Route {
+final class Route {
     let method: HTTPMethod
     /// The path's parts; one that begins with ":" matches anything.
     let pattern: [String]
+    /// The places of those, one bit each.
+    private let openParts: Int
     /// What its caller must be allowed to do; more is for the handler to ask.
     let needs: Rights
     /// Whether it answers without a key, also below `/api`.
@@ -63,7 +65,9 @@ struct Route {
         self.confinesItself = confinesItself
         self.method = method
         self.opensStream = opensStream
-        self.pattern = path.split(separator: "/").map(String.init)
+        let pattern = path.split(separator: "/").map(String.init)
+        self.pattern = pattern
+        self.openParts = pattern.indices.reduce(0) { $0 | (pattern[$1].hasPrefix(":") ? 1 << $1 : 0) }
         self.handler = handler
     }
 
@@ -78,25 +82,29 @@ struct Route {
     /// What the open parts of the pattern match, or nil when the path is another one.
     func match(_ parts: [String]) -> [String]? {
         guard parts.count == self.pattern.count else { return nil }
-        // The words first: most routes fail there, and a capture is not for free.
-        for (part, expected) in zip(parts, self.pattern) where part != expected && !expected.hasPrefix(":") {
+        // From the end, where routes differ; a capture is not for free, so the words come first.
+        for place in parts.indices.reversed() where !self.captures(place) && parts[place] != self.pattern[place] {
             return nil
         }
-        return zip(parts, self.pattern).filter { $0.1.hasPrefix(":") }.map { $0.0.lowercased() }
+        return parts.indices.filter(self.captures).map { parts[$0].lowercased() }
     }
+
+    private func captures(_ place: Int) -> Bool { self.openParts & 1 << place != 0 }
 }
 
 /// Finds the route of a request. Of the routes that match a path, those without open parts come first.
 struct Router {
-    private let routes: [Route]
+    /// By the number of their parts.
+    private let routes: [Int: [Route]]
 
     init(_ routes: [Route]) {
-        self.routes = routes.enumerated().sorted { left, right in
+        let sorted = routes.enumerated().sorted { left, right in
             let (a, b) = (
                 left.element.pattern.count { $0.hasPrefix(":") }, right.element.pattern.count { $0.hasPrefix(":") }
             )
             return a != b ? a < b : left.offset < right.offset
         }.map(\.element)
+        self.routes = Dictionary(grouping: sorted) { $0.pattern.count }
     }
 
     enum Match {
@@ -114,7 +122,7 @@ struct Router {
     func match(_ method: HTTPMethod, _ parts: [String]) -> Match {
         var allowed: [HTTPMethod] = []
         var literal: Bool?
-        for route in self.routes {
+        for route in self.routes[parts.count] ?? [] {
             guard let captures = route.match(parts) else { continue }
             // `/heartbeat` is a route of its own, not a session of that name: its methods alone count.
             let isLiteral = captures.isEmpty

@@ -119,10 +119,10 @@ final class AnswerStream {
     /// How many pieces of which message were passed on.
     private var chunks: [String: Int] = [:]
 
-    init(exchange: HTTPExchange, server: NodeServer, sent: JSONObject) {
+    init(exchange: HTTPExchange, server: NodeServer, sent: [UInt8]) {
         self.server = server
         self.stream = exchange.startStream(status: 200, headers: EventStream.headers)
-        self.say("user_message", .object(sent))
+        self.say("user_message", sent)
     }
 
     func start(_ id: SessionID, after cursor: Cursor, turn: String?) {
@@ -165,8 +165,10 @@ final class AnswerStream {
         self.heartbeat?.start(afterMilliseconds: self.server.configuration.streamHeartbeat)
     }
 
-    private func say(_ name: String, _ data: JSON) {
+    private func say(_ name: String, _ data: JSON) { self.say(name, data.bytes) }
+
+    private func say(_ name: String, _ data: [UInt8]) {
         guard !self.stream.isClosed else { return }
-        self.stream.write(EventFrame.bytes(name: name, id: nil, data: data.bytes))
+        self.stream.write(EventFrame.bytes(name: name, id: nil, data: data))
     }
 }

@@ -228,6 +228,17 @@ final class SocketGateway: ReaderOutlet {
         self.socket.reply(.text(JSON.object(body.merging(fields)).bytes))
     }
 
+    /// The same, whose fields are written where they belong.
+    func answer(_ operation: SocketOperation, _ name: String, _ fields: (inout JSONWriter) -> Void) {
+        var body = JSONWriter()
+        body.open()
+        body.member("op", name)
+        if let id = operation.fields["id"] { body.member("id", id) }
+        fields(&body)
+        body.close()
+        self.socket.reply(.text(body.bytes))
+    }
+
     private func refuse(_ operation: SocketOperation?, _ error: StoreError) {
         let body = ErrorBody.json(error, at: self.server.shard.now)
         var fields: JSONObject = ["error": body["error"] ?? .null]

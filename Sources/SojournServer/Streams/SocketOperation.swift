@@ -66,7 +66,10 @@ extension SocketGateway {
                     header: operation.fields["idempotencyKey"]?.string,
                     clientKey: draft.metadata?["clientMessageId"], request: operation.request)
             }
-            self.answer(operation, "ok", ["message": .object(sent.body)])
+            self.answer(operation, "ok") { body in
+                body.name("message")
+                sent.write(to: &body)
+            }
         default:
             throw .validation(
                 "Unknown op '\(operation.name)': Must be one of: auth, subscribe, unsubscribe, heartbeat, message, ping",
@@ -158,8 +161,10 @@ extension SocketGateway {
         let id = try self.sessionID(operation)
         try await self.admit(self.caller, operation, for: .heartbeat, as: .heartbeat)
         let (session, extended) = try await self.server.shard.heartbeat(id)
-        var body = self.server.info(session)
-        body["extended"] = .bool(extended)
-        self.answer(operation, "ok", ["session": .object(body)])
+        let agent = self.server.shard.agents[session.agentID]
+        self.answer(operation, "ok") { body in
+            body.name("session")
+            SessionBody.write(session, agent: agent, to: &body) { $0.member("extended", extended) }
+        }
     }
 }

@@ -163,7 +163,7 @@ extension StoreShard {
         await self.concurrently(waiting) { id in
             let session = self.keyspace.keys(of: id).session
             let identity = try? await redis.send(["HGET", .string(session), "a"], kind: .read)
-            if SessionFields.identity(identity?.bytes)?.user == user { found.append(id) }
+            if SessionFields.identity(identity?.bytes?[...])?.user == user { found.append(id) }
         }
         return found
     }

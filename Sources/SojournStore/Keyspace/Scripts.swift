@@ -4,7 +4,8 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// Three keys, then four a session.
+    /// One key, then two a session.
+    let beat: Script
     let touch: Script
     let patch: Script
     let append: Script
@@ -54,6 +55,7 @@ struct Scripts: Sendable {
         }
         self.create = script("create", 13)
         self.read = script("read", 4)
+        self.beat = script("beat", 3)
         self.touch = script("touch", 7)
         self.patch = script("patch", 7)
         self.append = script("append", 7)
@@ -98,7 +100,8 @@ struct Scripts: Sendable {
 
     var all: [Script] {
         [
-            self.create, self.read, self.touch, self.patch, self.append, self.delta, self.page, self.end, self.tick,
+            self.create, self.read, self.beat, self.touch, self.patch, self.append, self.delta, self.page, self.end,
+            self.tick,
             self.fire,
             self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
             self.register, self.meta,

@@ -41,21 +41,21 @@ struct SessionFields {
     func instant(_ name: StaticString) -> Instant? { self.number(name).map(Instant.init(milliseconds:)) }
 
     /// Agent and user, if the identity field is whole.
-    static func identity(_ bytes: [UInt8]?) -> (agent: String, user: String)? {
-        guard let bytes, bytes.count == 32, let agent = UUIDBits(bytes: bytes[..<16]),
-            let user = UUIDBits(bytes: bytes[16...])
+    static func identity(_ bytes: ArraySlice<UInt8>?) -> (agent: String, user: String)? {
+        guard let bytes, bytes.count == 32, let agent = UUIDBits(bytes: bytes.prefix(16)),
+            let user = UUIDBits(bytes: bytes.suffix(16))
         else { return nil }
         return (agent.text, user.text)
     }
 
     /// The session; nil when a field that every version writes is missing.
     func session(id: SessionID, blob: [UInt8]?, asOf: Instant) -> Session? {
-        guard let identity = Self.identity(self.bytes("a")), let created = self.instant("c"),
+        guard let identity = Self.identity(self.bytes("a")?[...]), let created = self.instant("c"),
             let base = self.instant("b"),
             let timeout = self.number("t"), let warning = self.number("w"), let max = self.number("m"),
             let head = self.number("q"), let epoch = self.text("e")
         else { return nil }
-        let stored = blob.flatMap { try? JSON.parse($0) }
+        let stored = SessionBlob(blob)
         var ending: Session.Ending?
         if let reason = self.text("s").flatMap(EndReason.init(rawValue:)), let at = self.instant("f") {
             ending = Session.Ending(reason: reason, at: at)
@@ -67,10 +67,25 @@ struct SessionFields {
             leaseEnd: self.instant("y"), interactionDeadline: self.instant("z"),
             renewalCount: Int(self.number("n") ?? 0), lastActivity: self.instant("l") ?? created,
             messageCount: Int(self.number("o") ?? 0), head: Int(head), epoch: epoch, ending: ending,
-            metadata: stored?["metadata"]?.object ?? JSONObject(), conversationKey: stored?["key"]?.string,
-            ifBusy: stored?["ifBusy"]?.string.flatMap(IfBusy.init(rawValue:)),
-            aliveWhileWatched: stored?["aliveWhileWatched"]?.bool,
+            metadata: stored.metadata, conversationKey: stored.conversationKey, ifBusy: stored.ifBusy,
+            aliveWhileWatched: stored.aliveWhileWatched,
             timeoutSources: self.text("ts").flatMap { TimeoutSources(letters: $0) }, asOf: asOf)
+    }
+}
+
+/// The long immutable part of a session, as JSON, which few have.
+struct SessionBlob {
+    private(set) var metadata = JSONObject()
+    private(set) var conversationKey: String?
+    private(set) var ifBusy: IfBusy?
+    private(set) var aliveWhileWatched: Bool?
+
+    init(_ bytes: [UInt8]?) {
+        guard let stored = bytes.flatMap({ try? JSON.parse($0) }) else { return }
+        self.metadata = stored["metadata"]?.object ?? JSONObject()
+        self.conversationKey = stored["key"]?.string
+        self.ifBusy = stored["ifBusy"]?.string.flatMap(IfBusy.init(rawValue:))
+        self.aliveWhileWatched = stored["aliveWhileWatched"]?.bool
     }
 }
 

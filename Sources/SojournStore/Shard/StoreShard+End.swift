@@ -42,7 +42,7 @@ extension StoreShard {
         _ id: SessionID, reason: EndReason, identity: [UInt8]?, keyHash: [UInt8]?, claiming: Bool,
         discarding: Bool = false
     ) async throws(StoreError) -> EndedSession? {
-        guard let (agent, user) = SessionFields.identity(identity) else { throw self.malformed("read") }
+        guard let (agent, user) = SessionFields.identity(identity?[...]) else { throw self.malformed("read") }
         let keys = self.keyspace.keys(of: id)
         let owner = claiming && self.archiving ? self.archive?.id : nil
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })

@@ -9,7 +9,23 @@ extension StoreShard {
     ///
     /// - Returns: the session, and whether its deadline moved. At the cap it does not.
     package func heartbeat(_ id: SessionID) async throws(StoreError) -> (session: Session, extended: Bool) {
-        try await self.touch(id, cause: "heartbeat")
+        let keys = self.keyspace.keys(of: id)
+        let answer = try await self.call(
+            self.scripts.beat, keys: [keys.clock, keys.session, keys.blob], args: [.string("1")], timed: true)
+        guard let one = answer.dropFirst().first?.array, let state = one.first?.int else {
+            throw self.malformed("beat")
+        }
+        switch state {
+        case 1:
+            guard one.count == 5, case .bulk(let line) = one[2], case .bulk(let identity) = one[3],
+                let session = Session(
+                    line: line, id: id, identity: identity, blob: one[4].bytes, asOf: self.note(answer[0]))
+            else { throw self.malformed("beat") }
+            self.feed.observe(id, head: session.head)
+            return (session, self.counted("heartbeat", extended: one[1].int == 1))
+        case 4: return try await self.touch(id, cause: "heartbeat")
+        default: throw try await self.gone(id)
+        }
     }
 
     /// Renews a session by its user's will.
@@ -23,24 +39,26 @@ extension StoreShard {
         let keys = self.keyspace.keys(of: id)
         let answer = try await self.call(
             self.scripts.touch,
-            keys: [keys.clock, keys.due, keys.behind, keys.session, keys.log, keys.channel, keys.blob],
-            args: [.string(cause), self.replid, .integer(1), .string(id.text)], timed: true)
-        guard let one = answer.dropFirst().first?.array, let state = one.first?.int else {
-            throw self.malformed("touch")
-        }
-        switch state {
+            keys: [keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.channel, keys.behind],
+            args: [.string(id.text), self.replid, .string(cause)], timed: true)
+        switch answer.dropFirst().first?.int {
         case 1:
-            guard one.count == 4, let flat = one[2].array,
-                let session = SessionFields(flat: flat).session(id: id, blob: one[3].bytes, asOf: self.note(answer[0]))
+            guard answer.count == 5, let flat = answer[3].array,
+                let session = SessionFields(flat: flat).session(
+                    id: id, blob: answer[4].bytes, asOf: self.note(answer[0]))
             else { throw self.malformed("touch") }
             self.feed.observe(id, head: session.head)
-            let extended = one[1].int == 1
-            if cause == "heartbeat" { self.counters.heartbeats += 1 }
-            if extended { self.counters.renewed[cause == "heartbeat" ? .heartbeat : .request, default: 0] += 1 }
-            return (session, extended)
+            return (session, self.counted(cause, extended: answer[2].int == 1))
         case 5: throw .renewalFailed(id.text)
+        case nil: throw self.malformed("touch")
         default: throw try await self.gone(id)
         }
+    }
+
+    private func counted(_ cause: String, extended: Bool) -> Bool {
+        if cause == "heartbeat" { self.counters.heartbeats += 1 }
+        if extended { self.counters.renewed[cause == "heartbeat" ? .heartbeat : .request, default: 0] += 1 }
+        return extended
     }
 
     /// Heartbeats many sessions: one script call for up to 32 of a partition, all calls at once.
@@ -69,19 +87,18 @@ extension StoreShard {
 
     private func heartbeat(group: [(place: Int, id: SessionID)]) async -> [(Int, HeartbeatOutcome)] {
         let partition = group[0].id.partition
-        var keys = [self.keyspace.clock(partition), self.keyspace.due(partition), self.keyspace.behind(partition)]
+        var keys = [self.keyspace.clock(partition)]
         for (_, id) in group {
             let one = self.keyspace.keys(of: id)
-            keys += [one.session, one.log, one.channel, one.blob]
+            keys += [one.session, one.blob]
         }
         func failed(_ error: StoreError) -> HeartbeatOutcome {
             HeartbeatOutcome(error: error, extended: false, expiresAt: nil, head: nil, asOf: self.clock.now)
         }
         do throws(StoreError) {
             let answer = try await self.call(
-                self.scripts.touch, keys: keys,
-                args: [.string("heartbeat"), self.replid, .integer(0)] + group.map { .string($0.id.text) }, timed: true)
-            guard answer.count == group.count + 1 else { throw self.malformed("touch") }
+                self.scripts.beat, keys: keys, args: [.string("")], timed: true)
+            guard answer.count == group.count + 1 else { throw self.malformed("beat") }
             let now = self.note(answer[0])
             var outcomes: [(Int, HeartbeatOutcome)] = []
             var extended = 0
@@ -98,6 +115,8 @@ extension StoreShard {
                                 error: nil, extended: one[1].int == 1,
                                 expiresAt: Instant(milliseconds: Int64(deadline)), head: head, asOf: now)
                         ))
+                } else if one.first?.int == 4 {
+                    outcomes.append((place, await self.outcome(of: id)))
                 } else {
                     let error = try await self.gone(id)
                     outcomes.append((place, failed(error)))
@@ -107,6 +126,17 @@ extension StoreShard {
             return outcomes
         } catch {
             return group.map { ($0.place, failed(error)) }
+        }
+    }
+
+    /// Heartbeats a session that has been warned.
+    private func outcome(of id: SessionID) async -> HeartbeatOutcome {
+        do throws(StoreError) {
+            let (session, extended) = try await self.touch(id, cause: "heartbeat")
+            return HeartbeatOutcome(
+                error: nil, extended: extended, expiresAt: session.expiresAt, head: session.head, asOf: session.asOf)
+        } catch {
+            return HeartbeatOutcome(error: error, extended: false, expiresAt: nil, head: nil, asOf: self.clock.now)
         }
     }
 

@@ -32,20 +32,27 @@ struct RequestScenario: Scenario {
                 Self.message(ids[number % ids.count], situation.payload)
             }
         }
-        let rate = bench.options.rate ?? self.rate
-        _ = await bench.load("warming up", rate: rate, total: Int(rate / 2)) { [make] number, _ in
-            make(situation, number)
+        let rate = bench.options.requests == nil ? bench.options.rate ?? self.rate : Self.atOnce
+        let total = bench.options.requests ?? Int(rate * bench.options.seconds)
+        _ = await bench.load("warming up", rate: rate, total: bench.options.requests.map { $0 / 10 } ?? Int(rate / 2)) {
+            [make] number, _ in make(situation, number)
         }
         let traffic = LoadConnection.Traffic()
         let before = try await bench.usage()
-        let outcome = await bench.load(
-            self.name, rate: rate, total: Int(rate * bench.options.seconds), traffic: traffic
-        ) { [make] number, _ in make(situation, number) }
+        var outcome = await bench.load(self.name, rate: rate, total: total, traffic: traffic) { [make] number, _ in
+            make(situation, number)
+        }
         let after = try await bench.usage()
+        // Measured from set times, and here all are set for the beginning.
+        if bench.options.requests != nil { outcome.latencies = LatencyHistogram() }
         return bench.report(
-            self.name, outcome, operations: self.isBatch ? situation.batch : 1, rate: rate, from: before, to: after,
-            traffic: traffic)
+            self.name, outcome, operations: self.isBatch ? situation.batch : 1,
+            rate: bench.options.requests == nil ? rate : Double(outcome.answered) / outcome.seconds, from: before,
+            to: after, traffic: traffic)
     }
+
+    /// Requests a second that no connection keeps up with.
+    private static let atOnce = 1e9
 
     static func message(_ id: String, _ content: String) -> [UInt8] {
         BenchRequest.post("\(BenchRequest.base)/\(id)/messages", #"{"content":"\#(content)"}"#)
