@@ -2,6 +2,7 @@ import Glibc
 import SojournArchive
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournServer
 import SojournStore
 
@@ -31,10 +32,7 @@ struct Node {
         _ settings: ServeSettings, redis: RedisAddress, archivePath: String?, log: Log
     ) async throws -> Node {
         let name = settings.nodeName(port: settings.port == 0 ? Int(getpid()) : settings.port)
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
-        configuration.user = redis.user
-        configuration.password = redis.password
-        configuration.database = redis.database
+        var configuration = redis.storeConfiguration(nodeName: name)
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions
         configuration.timeouts = settings.timeouts
@@ -138,11 +136,23 @@ struct Node {
 }
 
 extension RedisAddress {
-    /// Where to connect.
-    var endpoint: Endpoint {
+    /// How the servers are found.
+    var topology: RedisTopology {
         switch self.place {
-        case .tcp(let host, let port): .tcp(host: host, port: port)
-        case .unix(let path): .unix(path: path)
+        case .tcp(let host, let port): .standalone(.tcp(host: host, port: port))
+        case .unix(let path): .standalone(.unix(path: path))
+        case .sentinel(let servers, let master): .sentinel(servers, master: master)
         }
+    }
+
+    /// A store there, with the login; TLS is set apart.
+    func storeConfiguration(nodeName: String) -> StoreConfiguration {
+        var configuration = StoreConfiguration(redis: self.topology, nodeName: nodeName)
+        configuration.user = self.user
+        configuration.password = self.password
+        configuration.sentinelUser = self.sentinelUser
+        configuration.sentinelPassword = self.sentinelPassword
+        configuration.database = self.database
+        return configuration
     }
 }

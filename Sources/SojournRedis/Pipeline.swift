@@ -20,7 +20,7 @@ struct Pipeline {
         case unexpected
     }
 
-    let endpoint: Endpoint
+    var endpoint: Endpoint
     let maxWaiting: Int
     /// The handshake is done: commands may leave.
     var isOpen = false

@@ -23,7 +23,7 @@ public final class RedisConnection {
     }
 
     /// The server.
-    public let endpoint: Endpoint
+    public var endpoint: Endpoint { self.pipeline.endpoint }
     /// How the connection stands.
     public private(set) var state: State = .idle {
         didSet { if self.state != oldValue { self.onStateChange?(self.state) } }
@@ -54,7 +54,6 @@ public final class RedisConnection {
     public init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions = RedisOptions(), log: Log = .silent) {
         loop.checkIsolated()
         self.loop = loop
-        self.endpoint = endpoint
         self.options = options
         self.log = log
         self.pipeline = Pipeline(endpoint: endpoint, maxWaiting: options.maxWaiting)
@@ -77,6 +76,16 @@ public final class RedisConnection {
                 lost: { [weak self] in self?.linkIsLost($0) },
                 refused: { [weak self] in self?.linkIsRefused($0) }))
     }
+
+    /// Goes on with another server: what was not sent goes there, what is on its way is treated as lost.
+    func move(to endpoint: Endpoint) {
+        self.loop.checkIsolated()
+        self.pipeline.endpoint = endpoint
+        self.link.move(to: endpoint)
+    }
+
+    /// Whether writes leave at once.
+    var isMaster: Bool { self.pipeline.isOpen && self.pipeline.allowsWrites }
 
     /// Ends the connection for good. Writes on their way are unknown, all else is unavailable.
     public func close() {

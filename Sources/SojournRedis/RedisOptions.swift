@@ -8,6 +8,10 @@ public struct RedisOptions: Sendable {
     public var user: String?
     /// The password; nil sends no AUTH.
     public var password: String?
+    /// The ACL user of the sentinels, where they have one; nil is the default user.
+    public var sentinelUser: String?
+    /// The password of the sentinels; nil sends no AUTH to them.
+    public var sentinelPassword: String?
     /// The database number.
     public var database = 0
     /// What `CLIENT LIST` shows; no spaces.

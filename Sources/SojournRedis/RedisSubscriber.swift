@@ -25,7 +25,7 @@ public final class RedisSubscriber {
     }
 
     /// The server.
-    public let endpoint: Endpoint
+    public var endpoint: Endpoint { self.link.endpoint }
     /// A message on a channel that is subscribed.
     public var onMessage: ((_ channel: String, _ payload: [UInt8]) -> Void)?
     /// Messages may be missed from now on, on all channels, or on one that the server ended by itself.
@@ -61,7 +61,6 @@ public final class RedisSubscriber {
     ) {
         loop.checkIsolated()
         self.loop = loop
-        self.endpoint = endpoint
         self.options = options
         self.probe = probe
         self.log = log
@@ -79,6 +78,12 @@ public final class RedisSubscriber {
                 lost: { [weak self] _ in self?.linkIsLost() },
                 refused: { [weak self] in self?.linkIsRefused($0) }))
         self.startProbing()
+    }
+
+    /// Goes on with another server: all channels are asked for there, and told as lost and restored.
+    func move(to endpoint: Endpoint) {
+        self.loop.checkIsolated()
+        self.link.move(to: endpoint)
     }
 
     /// Ends it for good; those who wait get `unavailable`, handlers are dropped.

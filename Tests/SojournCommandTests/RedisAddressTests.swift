@@ -1,3 +1,4 @@
+import SojournLoop
 import Testing
 
 @testable import SojournCommand
@@ -45,7 +46,27 @@ import Testing
         #expect(rule.sentence == "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=n]")
     }
 
-    @Test(arguments: ["redis+sentinel://h/name", "redis+cluster://h"])
+    @Test func `sentinels are read with the name of the master`() throws {
+        let address = try RedisAddress("redis+sentinel://u:p@a,b:26380,[::1]/main/2?sentinel-password=q%40")
+        let sentinels: [Endpoint] = [
+            .tcp(host: "a", port: 26_379), .tcp(host: "b", port: 26_380), .tcp(host: "::1", port: 26_379),
+        ]
+        #expect(address.place == .sentinel(sentinels, master: "main") && address.database == 2)
+        #expect(address.user == "u" && address.password == "p" && address.sentinelPassword == "q@")
+        #expect(address.shown == "redis+sentinel://u@a:26379,b:26380,[::1]:26379/main/2")
+        #expect(try RedisAddress("rediss+sentinel://a/m").isSecure)
+    }
+
+    @Test(arguments: [
+        "redis+sentinel://a", "redis+sentinel://a/", "redis+sentinel:///m", "redis+sentinel://a,/m",
+        "redis+sentinel://a/m/x", "redis+sentinel://a/m/1/2", "redis+sentinel://a/m?colour=red", "redis+sentinel:a/m",
+    ])
+    func `what is no address of sentinels is refused with its own rule`(text: String) throws {
+        let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
+        #expect(rule.sentence == RedisAddress.sentinelRule.sentence)
+    }
+
+    @Test(arguments: ["redis+cluster://h"])
     func `what is not supported yet is said so`(text: String) throws {
         let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
         #expect(rule.sentence.hasSuffix("does not support \(text.prefix { $0 != ":" }):// yet"))
@@ -67,5 +88,7 @@ import Testing
         #expect(RedisAddress.redacted("redis://u:p@h:x") == "redis://(not shown)@h:x")
         #expect(RedisAddress.redacted("unix:/a?password=p") == "unix:/a?(not shown)")
         #expect(RedisAddress.redacted("redis://h") == "redis://h")
+        let both = "redis+sentinel://u:p@h/m?sentinel-password=a@b"
+        #expect(RedisAddress.redacted(both) == "redis+sentinel://(not shown)@h/m?(not shown)")
     }
 }

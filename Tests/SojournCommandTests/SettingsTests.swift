@@ -188,8 +188,8 @@ func readSettings(
             ),
             (
                 ["--redis", "redis+cluster://me:secret@host"],
-                "the setting redis (--redis) is \"redis+cluster://(not shown)@host\", but must be redis://, rediss:// or "
-                    + "unix: in this version, which does not support redis+cluster:// yet"
+                "the setting redis (--redis) is \"redis+cluster://(not shown)@host\", but must be redis://, rediss://, "
+                    + "redis+sentinel:// or unix: in this version, which does not support redis+cluster:// yet"
             ),
             (
                 ["--session-min-timeout-minutes=50", "--session-max-timeout-minutes=10"],

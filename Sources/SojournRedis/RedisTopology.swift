@@ -1,0 +1,18 @@
+public import SojournLoop
+
+/// How the servers that hold the keys are found.
+public enum RedisTopology: Sendable, Hashable, CustomStringConvertible {
+    /// One server.
+    case standalone(Endpoint)
+    /// Sentinels, who know which server is the master of that name.
+    case sentinel([Endpoint], master: String)
+
+    /// For logs.
+    public var description: String {
+        switch self {
+        case .standalone(let endpoint): "\(endpoint)"
+        case .sentinel(let sentinels, let master):
+            "master \(master) of sentinels \(sentinels.map { "\($0)" }.joined(separator: ","))"
+        }
+    }
+}
