@@ -35,6 +35,8 @@ struct Node {
         var configuration = redis.storeConfiguration(nodeName: name)
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions
+        configuration.waitReplicas = settings.waitReplicas
+        configuration.waitMilliseconds = settings.waitMilliseconds
         configuration.timeouts = settings.timeouts
         configuration.outageThreshold = settings.outageThreshold
         configuration.outageHold = settings.outageHold

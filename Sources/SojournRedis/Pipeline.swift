@@ -79,11 +79,19 @@ struct Pipeline {
             self.again.removeAll { $0.kind == .read }
             self.waiting.removeAll { $0.kind == .read }
         }
+        if leaving.contains(where: \.isAsking) {
+            leaving = leaving.flatMap { $0.isAsking ? [Self.asking(), $0] : [$0] }
+        }
         for command in leaving {
             command.sentAt = now
             self.inFlight.append(command)
         }
         return leaving
+    }
+
+    /// What lets a server take one command for a slot that is on its way to it.
+    private static func asking() -> PendingCommand {
+        PendingCommand(.plain(["ASKING"]), kind: .write, deadline: .max) { _ in }
     }
 
     private mutating func releaseLane(of command: PendingCommand) {

@@ -51,14 +51,21 @@ public final class RedisConnection {
     private static let outputLimit = 1 << 20
 
     /// A connection to `endpoint` that is not started yet.
-    public init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions = RedisOptions(), log: Log = .silent) {
+    public convenience init(
+        loop: EventLoop, endpoint: Endpoint, options: RedisOptions = RedisOptions(), log: Log = .silent
+    ) {
+        self.init(loop: loop, endpoint: endpoint, options: options, purpose: "commands", log: log)
+    }
+
+    /// `purpose` is what the log calls it.
+    init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions, purpose: String, log: Log) {
         loop.checkIsolated()
         self.loop = loop
         self.options = options
         self.log = log
         self.pipeline = Pipeline(endpoint: endpoint, maxWaiting: options.maxWaiting)
         self.link = RedisLink(
-            loop: loop, endpoint: endpoint, options: options, purpose: "commands", checks: true, log: log)
+            loop: loop, endpoint: endpoint, options: options, purpose: purpose, checks: true, log: log)
     }
 
     /// Begins to connect, and to reconnect until ``close()``. Commands may be sent before.

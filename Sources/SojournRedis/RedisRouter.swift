@@ -12,6 +12,8 @@ public final class RedisRouter {
     public let subscriber: RedisSubscriber
 
     let connection: RedisConnection
+    private let durable: DurableWrites?
+    private let commandTimeout: Int
     private let watch: SentinelWatch?
 
     /// A router that is not started yet.
@@ -34,6 +36,10 @@ public final class RedisRouter {
         }
         let connection = RedisConnection(loop: loop, endpoint: first, options: options, log: log)
         self.connection = connection
+        self.commandTimeout = options.commandTimeoutMs
+        self.durable = options.wait.map {
+            DurableWrites(loop: loop, endpoint: first, options: options, wait: $0, log: log)
+        }
         self.subscriber = RedisSubscriber(
             loop: loop, endpoint: first, options: options,
             probe: .init(channel: probe) { channel, nonce in
@@ -41,10 +47,12 @@ public final class RedisRouter {
             }, log: log)
         guard let watch = self.watch else { return }
         connection.link.isParked = true
+        self.durable?.connection.link.isParked = true
         self.subscriber.link.isParked = true
         watch.isUsable = { [weak connection] in connection?.isMaster ?? true }
         watch.onMaster = { [weak self] endpoint in
             self?.connection.move(to: endpoint)
+            self?.durable?.connection.move(to: endpoint)
             self?.subscriber.move(to: endpoint)
         }
     }
@@ -68,6 +76,7 @@ public final class RedisRouter {
     public func start() {
         self.watch?.start()
         self.connection.start()
+        self.durable?.connection.start()
     }
 
     /// Ends all connections for good.
@@ -75,6 +84,7 @@ public final class RedisRouter {
         self.watch?.close()
         self.subscriber.close()
         self.connection.close()
+        self.durable?.connection.close()
     }
 
     /// Sends one command, whose second word is its key; see ``RedisConnection/send(_:kind:timeoutMs:file:line:)``.
@@ -93,5 +103,23 @@ public final class RedisRouter {
     ) async throws(RedisError) -> RESPValue {
         try await self.connection.call(
             script, keys: keys, arguments: arguments, orderKey: orderKey, timeoutMs: timeoutMs, file: file, line: line)
+    }
+
+    /// Calls a script that writes, and waits for replicas as ``RedisOptions/wait`` says, over a connection of its own.
+    ///
+    /// - Returns: the reply, and how many replicas are known to have the write; nil when none were to be waited for.
+    public func callDurably(
+        _ script: Script, keys: [String], arguments: [RedisArgument] = [], orderKey: String? = nil,
+        file: String = #fileID, line: UInt = #line
+    ) async throws(RedisError) -> (reply: RESPValue, reached: Int?) {
+        guard let durable = self.durable else {
+            let reply = try await self.call(
+                script, keys: keys, arguments: arguments, orderKey: orderKey, file: file, line: line)
+            return (reply, nil)
+        }
+        let (reply, reached) = try await durable.call(
+            script, keys: keys, arguments: arguments, orderKey: orderKey, timeoutMs: self.commandTimeout, asking: false,
+            file: file, line: line)
+        return (reply, reached)
     }
 }

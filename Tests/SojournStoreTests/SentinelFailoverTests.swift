@@ -37,6 +37,36 @@ import Testing
         #expect(try KeyspaceWalk.violations(in: master.client()) == [])
     }
 
+    @Test func `what a replica is told to have is there after the master was killed`() async throws {
+        let bed = try await SentinelBed.start(replicas: 1, sentinels: 3)
+        defer { bed.stop() }
+        var nodes: [StoreNode] = []
+        for name in ["a", "b"] {
+            nodes.append(
+                try await StoreNode.start(on: bed.servers[0], name: name) {
+                    $0.use(bed)
+                    $0.waitReplicas = 1
+                    $0.waitMilliseconds = 2_000
+                })
+        }
+        let sessions = try await SentinelLoad.sessions(8, on: nodes[0])
+        let load = try await SentinelLoad.start(sessions, on: nodes)
+        try await eventually(within: 60) { load.kept.count > 400 }
+        bed.servers[0].kill9()
+        let before = load.acknowledged
+        try await eventually(within: 60, "messages are taken again") { load.acknowledged > before + 20 }
+        try await load.stop()
+        var found: Set<String> = []
+        for session in sessions {
+            for event in try await nodes[0].log(of: session) {
+                if let id = (try event.json())["data"]?["id"]?.string { found.insert(id) }
+            }
+        }
+        #expect(load.kept.subtracting(found).isEmpty, "acknowledged, and at the replica, and lost")
+        #expect(load.unkept > 0, "nobody was left to wait for, and nobody was told")
+        for node in nodes { await node.stop() }
+    }
+
     @Test func `a failover that a person asks for loses nothing that was acknowledged`() async throws {
         let bed = try await SentinelBed.start(replicas: 1, sentinels: 1)
         defer { bed.stop() }
@@ -84,8 +114,13 @@ final class SentinelLoad: Sendable {
     let readers: [WatchRecord]
     private let counts = Locked((acknowledged: 0, refused: 0))
     private let isOver = Locked(false)
+    private let keptIDs = Locked<Set<String>>([])
     private let writers = Locked<[Task<Void, any Error>]>([])
 
+    /// The ids of the messages that a replica has, as their answers say.
+    var kept: Set<String> { self.keptIDs.withLock { $0 } }
+    /// How many messages were acknowledged of which no replica is known to have them.
+    var unkept: Int { self.acknowledged - self.kept.count }
     var acknowledged: Int { self.counts.withLock { $0.acknowledged } }
 
     static func sessions(_ count: Int, on node: StoreNode) async throws -> [Session] {
@@ -114,7 +149,10 @@ final class SentinelLoad: Sendable {
         while !self.isOver.withLock({ $0 }) {
             number += 1
             do {
-                try await node.say("message \(number)", in: session)
+                let sent = try await node.say("message \(number)", in: session)
+                if let durability = sent.durability, durability.reached >= durability.asked {
+                    self.keptIDs.withLock { _ = $0.insert(sent.id) }
+                }
                 self.counts.withLock { $0.acknowledged += 1 }
             } catch let error as StoreError where error.code == .outcomeUnknown || error.code == .storeUnavailable {
                 self.counts.withLock { $0.refused += 1 }

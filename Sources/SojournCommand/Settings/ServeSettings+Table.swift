@@ -65,6 +65,14 @@ extension ServeSettings {
             settings.partitions = count
         },
         Setting(
+            name: "wait-replicas", placeholder: "NUMBER", standard: "0",
+            help: "how many replicas are to have a message before it is acknowledged; answers tell how many have it"
+        ) { $0.waitReplicas = try Rule.integer($1, 0...16) },
+        Setting(
+            name: "wait-ms", placeholder: "NUMBER", standard: "100",
+            help: "how long a message waits for them at the most, in milliseconds"
+        ) { $0.waitMilliseconds = try Rule.integer($1, 1...5_000) },
+        Setting(
             name: "archive", placeholder: "FILE",
             standard: "<data>/archive.sqlite; with --redis another node's business",
             help: "the SQLite file for ended sessions; none deletes them"

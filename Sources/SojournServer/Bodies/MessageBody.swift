@@ -31,8 +31,14 @@ enum MessageBody {
         body["seq"] = JSON(message.cursor.seq)
         if let turn = message.turnID { body["turnId"] = .string(turn) }
         if message.isSteered { body["steered"] = true }
+        if let durability = message.durability { body["durability"] = Self.durability(durability) }
         body["data"] = .object(flat)
         return body
+    }
+
+    /// How many replicas were to have a message, and how many have it.
+    static func durability(_ durability: Durability) -> JSON {
+        ["asked": JSON(durability.asked), "reached": JSON(durability.reached)]
     }
 
     /// One message of a history.

@@ -54,6 +54,10 @@ public struct StoreConfiguration: Sendable {
     public var nodeName: String
     /// How long a Redis command may take.
     public var commandTimeout = 5_000
+    /// How many replicas are to have a message before it is acknowledged; 0 waits for none. What was reached is told.
+    public var waitReplicas = 0
+    /// For how long a message waits for them at the most; up to 5000.
+    public var waitMilliseconds = 100
     /// Where the node is to crash; for tests only.
     public var crashPoint: CrashPoint?
     /// How long a subscription outlives its last reader, so that a reload does not subscribe anew.

@@ -59,6 +59,10 @@ package final class StoreShard {
         options.clientName = "sojourn-\(configuration.nodeName)"
         options.commandTimeoutMs = configuration.commandTimeout
         options.scripts = self.scripts.all
+        if configuration.waitReplicas > 0 {
+            options.wait = RedisWait(
+                replicas: configuration.waitReplicas, milliseconds: max(1, configuration.waitMilliseconds))
+        }
         self.redis = RedisRouter(
             loop: loop, topology: configuration.redis, options: options,
             probe: self.keyspace.probe("\(configuration.nodeName):\(loop.name)"), log: log)

@@ -51,11 +51,11 @@ extension StoreShard {
 
     /// Appends what a worker reports of its turn.
     ///
-    /// - Returns: the place of the first event, and when the lease ends.
+    /// - Returns: the place of the first event, when the lease ends, and how many replicas have it, if that is waited for.
     /// - Throws: `STALE_LEASE`, `VALIDATION_ERROR` for a result without its call.
     package func report(
         _ reports: [TurnReport], of id: TurnID, token: String, idempotency: Idempotency? = nil
-    ) async throws(StoreError) -> (cursor: Cursor, leaseEnd: Instant) {
+    ) async throws(StoreError) -> (cursor: Cursor, leaseEnd: Instant, durability: Durability?) {
         let session = id.session
         let keys = self.keyspace.keys(of: session)
         var kinds: [String] = []
@@ -75,7 +75,7 @@ extension StoreShard {
                 bodies.append(.bytes(self.body(of: id, draft, draft.id ?? self.newID(in: session))))
             }
         }
-        let answer = try await self.call(
+        let (answer, durability) = try await self.callDurably(
             self.scripts.report,
             keys: [
                 keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.turns, keys.deltas,
@@ -93,7 +93,7 @@ extension StoreShard {
         guard answer.count == 5, let epoch = answer[2].string, let seq = answer[3].int, let end = answer[4].int else {
             throw self.malformed("report")
         }
-        return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)))
+        return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)), durability)
     }
 
     /// Ends a turn.
@@ -125,7 +125,7 @@ extension StoreShard {
             data = Self.members(["error": .string(error)])
         case .return: break
         }
-        let answer = try await self.call(
+        let (answer, durability) = try await self.callDurably(
             self.scripts.finish, keys: keys.turnWork + [keys.idempotency(idempotency?.hash)],
             args: [
                 .string(id.session.text), self.replid, .string(String(id.number)), .string(token),
@@ -139,7 +139,7 @@ extension StoreShard {
         self.ring(answer.dropFirst(6).first?.bytes, for: id.session)
         return FinishedTurn(
             status: status, cursor: seq > 0 ? Cursor(epoch: epoch, seq: seq) : nil,
-            messageID: messageID, queued: queued)
+            messageID: messageID, queued: queued, durability: messageID == nil ? nil : durability)
     }
 
     private func newID(in session: SessionID) -> String {
