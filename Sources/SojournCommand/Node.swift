@@ -144,6 +144,7 @@ extension RedisAddress {
         case .tcp(let host, let port): .standalone(.tcp(host: host, port: port))
         case .unix(let path): .standalone(.unix(path: path))
         case .sentinel(let servers, let master): .sentinel(servers, master: master)
+        case .cluster(let servers): .cluster(servers)
         }
     }
 

@@ -33,8 +33,8 @@ final class DurableWrites {
     }
 
     func call(
-        _ script: Script, keys: [String], arguments: [RedisArgument], orderKey: String?, timeoutMs: Int, asking: Bool,
-        file: String, line: UInt
+        _ script: Script, keys: [String], arguments: [RedisArgument], orderKey: String?, timeoutMs: Int,
+        isAsking: Bool = false, file: String, line: UInt
     ) async throws(RedisError) -> (reply: RESPValue, reached: Int) {
         let outcome = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             let write = Write()
@@ -53,7 +53,7 @@ final class DurableWrites {
                     self?.writes.removeAll { $0 === write }
                 }
             }
-            command.isAsking = asking
+            command.isAsking = isAsking
             self.connection.enqueue(command)
         }
         return try outcome.get()

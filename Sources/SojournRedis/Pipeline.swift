@@ -191,6 +191,9 @@ struct Pipeline {
         self.again = retried + self.again
     }
 
+    /// Answers what was not sent: another server may take it.
+    mutating func giveBack(_ reason: String) { self.failUnsent(.unavailable, reason) }
+
     /// Answers everything; for the end.
     mutating func close() {
         let message = "the connection was closed"

@@ -91,6 +91,18 @@ public final class RedisConnection {
         self.link.move(to: endpoint)
     }
 
+    /// Gives back what was not sent, as unavailable, and ends the connection when the rest must have been answered.
+    func retire() {
+        self.loop.checkIsolated()
+        self.pipeline.giveBack("this server is no master any more")
+        self.loop.spawn { [weak self] in
+            guard let self else { return }
+            let end = EventLoop.now + self.options.commandTimeoutMs
+            while self.pipeline.inFlightCount > 0, EventLoop.now < end { await self.loop.sleep(milliseconds: 50) }
+            self.close()
+        }
+    }
+
     /// Whether writes leave at once.
     var isMaster: Bool { self.pipeline.isOpen && self.pipeline.allowsWrites }
 
@@ -133,18 +145,20 @@ public final class RedisConnection {
             orderKey: orderKey, timeoutMs: timeoutMs, file: file, line: line)
     }
 
-    private func submit(
+    /// With `isAsking` the server takes it for a slot that is on its way there.
+    func submit(
         _ payload: PendingCommand.Payload, kind: RedisCommandKind, orderKey: String?, timeoutMs: Int?,
-        file: String, line: UInt
+        isAsking: Bool = false, file: String, line: UInt
     ) async throws(RedisError) -> RESPValue {
         self.loop.checkIsolated()
         let deadline = EventLoop.now + (timeoutMs ?? self.options.commandTimeoutMs)
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<RESPValue, RedisError>, Never>) in
-            self.enqueue(
-                PendingCommand(payload, kind: kind, deadline: deadline, orderKey: orderKey, file: file, line: line) {
-                    continuation.resume(returning: $0)
-                })
+            let command = PendingCommand(
+                payload, kind: kind, deadline: deadline, orderKey: orderKey, file: file, line: line
+            ) { continuation.resume(returning: $0) }
+            command.isAsking = isAsking
+            self.enqueue(command)
         }
         return try result.get()
     }

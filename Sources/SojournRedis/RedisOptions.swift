@@ -37,6 +37,8 @@ public struct RedisOptions: Sendable {
     public var commandTimeoutMs = 3_000
     /// What ``RedisRouter/callDurably(_:keys:arguments:orderKey:file:line:)`` waits for; nil waits for nothing.
     public var wait: RedisWait?
+    /// Whether the server is to be a member of a cluster; one that is none, or is one unexpectedly, is refused.
+    var isClusterMember = false
     /// A reply older than this many milliseconds means that the connection is dead.
     public var stallLimitMs = 6_000
     /// How often, in milliseconds, role and `master_replid` are read again.

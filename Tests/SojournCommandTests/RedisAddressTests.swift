@@ -66,10 +66,18 @@ import Testing
         #expect(rule.sentence == RedisAddress.sentinelRule.sentence)
     }
 
-    @Test(arguments: ["redis+cluster://h"])
-    func `what is not supported yet is said so`(text: String) throws {
+    @Test func `members of a cluster are read`() throws {
+        let address = try RedisAddress("redis+cluster://u:p@a,b:7001")
+        #expect(address.place == .cluster([.tcp(host: "a", port: 6379), .tcp(host: "b", port: 7001)]))
+        #expect(address.user == "u" && address.password == "p" && address.database == 0)
+        #expect(address.shown == "redis+cluster://u@a:6379,b:7001")
+        #expect(try RedisAddress("rediss+cluster://a").isSecure)
+    }
+
+    @Test(arguments: ["redis+cluster://", "redis+cluster://a/1", "redis+cluster://a,", "redis+cluster://a?x=y"])
+    func `what is no address of a cluster is refused with its own rule`(text: String) throws {
         let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
-        #expect(rule.sentence.hasSuffix("does not support \(text.prefix { $0 != ":" }):// yet"))
+        #expect(rule.sentence == RedisAddress.clusterRule.sentence)
     }
 
     @Test func `an s asks for TLS`() throws {

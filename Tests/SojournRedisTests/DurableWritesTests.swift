@@ -22,7 +22,8 @@ import Testing
         var options = RedisOptions.quiet
         options.scripts = [appendScript]
         options.wait = RedisWait(replicas: 1, milliseconds: milliseconds)
-        let router = RedisRouter(loop: loop, topology: .standalone(server.endpoint), options: options, probe: "probe")
+        let router = RedisRouter(
+            loop: loop, topology: .standalone(server.endpoint), options: options, probes: ["probe"])
         router.start()
         return router
     }
@@ -115,7 +116,7 @@ import Testing
         defer { server.stop() }
         try await onLoop { loop in
             let router = RedisRouter(
-                loop: loop, topology: .standalone(server.endpoint), options: .quiet, probe: "probe")
+                loop: loop, topology: .standalone(server.endpoint), options: .quiet, probes: ["probe"])
             defer { router.close() }
             router.start()
             let (reply, reached) = try await router.callDurably(appendScript, keys: ["k"], arguments: ["v"])

@@ -12,7 +12,7 @@ import Testing
         var options = RedisOptions()
         options.commandTimeoutMs = 30_000
         return RedisRouter(
-            loop: loop, topology: .sentinel(sentinels, master: master), options: options, probe: "probe", log: log)
+            loop: loop, topology: .sentinel(sentinels, master: master), options: options, probes: ["probe"], log: log)
     }
 
     @Test func `the first sentinel that answers says where the master is`() async throws {
@@ -29,7 +29,7 @@ import Testing
             #expect(reply.string == "OK")
             #expect(try bed.servers[0].client().send("GET", "k") == "v")
             #expect(router.state == .ready)
-            #expect(router.connection.endpoint == bed.servers[0].tcpEndpoint)
+            #expect(router.masters[0].endpoint == bed.servers[0].tcpEndpoint)
         }
     }
 
@@ -70,7 +70,7 @@ import Testing
             try await eventually { router.state == .connecting }
             // Waits for the failover within its deadline.
             #expect(try await router.send(["SET", "after", "1"], kind: .write).string == "OK")
-            #expect(router.connection.endpoint == bed.servers[1].tcpEndpoint)
+            #expect(router.masters[0].endpoint == bed.servers[1].tcpEndpoint)
             #expect(router.replid != replid)
             try await eventually { restored == ["news"] }
             _ = try await router.send(["SPUBLISH", "news", "two"], kind: .write)

@@ -26,6 +26,16 @@ extension RedisAddress {
         }
     }
 
+    static let clusterRule = Rule("redis+cluster://[user:password@]host[:port][,host[:port]…]")
+
+    /// Reads what follows `redis+cluster:` or, over TLS, `rediss+cluster:`. A cluster has database 0 only.
+    init(cluster text: Substring) throws {
+        let (login, servers, path, query) = try Self.parts(of: text, Self.clusterRule)
+        guard path.isEmpty || path == "0", query.isEmpty else { throw Self.clusterRule }
+        self.init(place: .cluster(try Self.endpoints(servers, port: 6_379, Self.clusterRule)), database: 0)
+        try self.take(login: login)
+    }
+
     /// `//[login@]servers[/path][?query]`.
     private static func parts(
         of text: Substring, _ rule: Rule

@@ -7,6 +7,7 @@ struct RedisAddress: Sendable, Hashable {
         case tcp(host: String, port: Int)
         case unix(path: String)
         case sentinel([Endpoint], master: String)
+        case cluster([Endpoint])
     }
 
     var place: Place
@@ -43,10 +44,9 @@ struct RedisAddress: Sendable, Hashable {
         case "redis+sentinel", "rediss+sentinel":
             try self.init(sentinels: rest)
             self.isSecure = scheme.hasPrefix("rediss")
-        case "redis+cluster":
-            throw Rule(
-                "redis://, rediss://, redis+sentinel:// or unix: in this version, which does not support \(scheme):// yet"
-            )
+        case "redis+cluster", "rediss+cluster":
+            try self.init(cluster: rest)
+            self.isSecure = scheme.hasPrefix("rediss")
         default: throw Self.rule
         }
     }
@@ -55,7 +55,7 @@ struct RedisAddress: Sendable, Hashable {
     var isOneServer: Bool {
         switch self.place {
         case .tcp, .unix: true
-        case .sentinel: false
+        case .sentinel, .cluster: false
         }
     }
 
@@ -70,6 +70,8 @@ struct RedisAddress: Sendable, Hashable {
         case .sentinel(let servers, let master):
             return "redis\(self.isSecure ? "s" : "")+sentinel://\(login)\(Self.shown(servers))/\(master)"
                 + (self.database == 0 ? "" : "/\(self.database)")
+        case .cluster(let servers):
+            return "redis\(self.isSecure ? "s" : "")+cluster://\(login)\(Self.shown(servers))"
         }
     }
 

@@ -9,7 +9,7 @@ import SojournRedis
 /// settled from the log, with one read however many readers wait. Loop-confined.
 package final class Feed {
     let loop: EventLoop
-    let subscriber: RedisSubscriber
+    let subscriber: any RedisSubscriptions
     let lingering: Int
     let log: Log
     var topics: [SessionID: Topic] = [:]
@@ -25,7 +25,7 @@ package final class Feed {
     /// How often a topic was settled from the log.
     package private(set) var repairs = 0
 
-    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
+    init(loop: EventLoop, subscriber: any RedisSubscriptions, lingering: Int, log: Log) {
         self.loop = loop
         self.subscriber = subscriber
         self.lingering = lingering

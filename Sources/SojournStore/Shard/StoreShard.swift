@@ -65,7 +65,7 @@ package final class StoreShard {
         }
         self.redis = RedisRouter(
             loop: loop, topology: configuration.redis, options: options,
-            probe: self.keyspace.probe("\(configuration.nodeName):\(loop.name)"), log: log)
+            probes: self.keyspace.probes("\(configuration.nodeName):\(loop.name)"), log: log)
         let subscriber = self.redis.subscriber
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
         self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
