@@ -2,6 +2,7 @@ import Glibc
 import SojournArchive
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournServer
 import SojournStore
 
@@ -31,12 +32,11 @@ struct Node {
         _ settings: ServeSettings, redis: RedisAddress, archivePath: String?, log: Log
     ) async throws -> Node {
         let name = settings.nodeName(port: settings.port.flatMap { $0 == 0 ? nil : $0 } ?? Int(getpid()))
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: name)
-        configuration.user = redis.user
-        configuration.password = redis.password
-        configuration.database = redis.database
+        var configuration = redis.storeConfiguration(nodeName: name)
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions
+        configuration.waitReplicas = settings.waitReplicas
+        configuration.waitMilliseconds = settings.waitMilliseconds
         configuration.timeouts = settings.timeouts
         configuration.outageThreshold = settings.outageThreshold
         configuration.outageHold = settings.outageHold
@@ -160,11 +160,24 @@ struct Node {
 }
 
 extension RedisAddress {
-    /// Where to connect.
-    var endpoint: Endpoint {
+    /// How the servers are found.
+    var topology: RedisTopology {
         switch self.place {
-        case .tcp(let host, let port): .tcp(host: host, port: port)
-        case .unix(let path): .unix(path: path)
+        case .tcp(let host, let port): .standalone(.tcp(host: host, port: port))
+        case .unix(let path): .standalone(.unix(path: path))
+        case .sentinel(let servers, let master): .sentinel(servers, master: master)
+        case .cluster(let servers): .cluster(servers)
         }
+    }
+
+    /// A store there, with the login; TLS is set apart.
+    func storeConfiguration(nodeName: String) -> StoreConfiguration {
+        var configuration = StoreConfiguration(redis: self.topology, nodeName: nodeName)
+        configuration.user = self.user
+        configuration.password = self.password
+        configuration.sentinelUser = self.sentinelUser
+        configuration.sentinelPassword = self.sentinelPassword
+        configuration.database = self.database
+        return configuration
     }
 }

@@ -26,9 +26,11 @@ struct Handshake {
     private var steps: ArraySlice<Step>
     private var replication: ServerInfo?
     private var policy: String?
+    private let isClusterMember: Bool
 
     /// With `checks` the server's version, role and settings are looked at and the scripts loaded.
     init(_ options: RedisOptions, checks: Bool) {
+        self.isClusterMember = options.isClusterMember
         var plan: [(Step, [String])] = []
         if let password = options.password {
             plan.append((.auth, ["AUTH"] + (options.user.map { [$0] } ?? []) + [password]))
@@ -56,7 +58,10 @@ struct Handshake {
         switch step {
         case .auth, .select, .setName: break
         case .infoServer:
-            if let refusal = ServerInfo(reply.string ?? "").versionRefusal { return .refused(refusal) }
+            let info = ServerInfo(reply.string ?? "")
+            if let refusal = info.versionRefusal ?? info.modeRefusal(inCluster: self.isClusterMember) {
+                return .refused(refusal)
+            }
         case .infoReplication: self.replication = ServerInfo(reply.string ?? "")
         case .configPolicy:
             if let pair = reply.array, pair.count == 2 { self.policy = pair[1].string }

@@ -16,6 +16,8 @@ final class PendingCommand {
     let line: UInt
     /// The server does not know the script: its text must be sent.
     var asEval = false
+    /// `ASKING` goes before it: its slot is on its way to this server.
+    var isAsking = false
     /// A read that was sent again after a connection broke.
     var wasRetried = false
     /// When it was sent, on ``EventLoop/now``.

@@ -20,7 +20,7 @@ struct Pipeline {
         case unexpected
     }
 
-    let endpoint: Endpoint
+    var endpoint: Endpoint
     let maxWaiting: Int
     /// The handshake is done: commands may leave.
     var isOpen = false
@@ -79,11 +79,19 @@ struct Pipeline {
             self.again.removeAll { $0.kind == .read }
             self.waiting.removeAll { $0.kind == .read }
         }
+        if leaving.contains(where: \.isAsking) {
+            leaving = leaving.flatMap { $0.isAsking ? [Self.asking(), $0] : [$0] }
+        }
         for command in leaving {
             command.sentAt = now
             self.inFlight.append(command)
         }
         return leaving
+    }
+
+    /// What lets a server take one command for a slot that is on its way to it.
+    private static func asking() -> PendingCommand {
+        PendingCommand(.plain(["ASKING"]), kind: .write, deadline: .max) { _ in }
     }
 
     private mutating func releaseLane(of command: PendingCommand) {
@@ -182,6 +190,9 @@ struct Pipeline {
         }
         self.again = retried + self.again
     }
+
+    /// Answers what was not sent: another server may take it.
+    mutating func giveBack(_ reason: String) { self.failUnsent(.unavailable, reason) }
 
     /// Answers everything; for the end.
     mutating func close() {

@@ -23,7 +23,7 @@ public final class RedisConnection {
     }
 
     /// The server.
-    public let endpoint: Endpoint
+    public var endpoint: Endpoint { self.pipeline.endpoint }
     /// How the connection stands.
     public private(set) var state: State = .idle {
         didSet { if self.state != oldValue { self.onStateChange?(self.state) } }
@@ -55,15 +55,21 @@ public final class RedisConnection {
     private static let outputLimit = 1 << 20
 
     /// A connection to `endpoint` that is not started yet.
-    public init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions = RedisOptions(), log: Log = .silent) {
+    public convenience init(
+        loop: EventLoop, endpoint: Endpoint, options: RedisOptions = RedisOptions(), log: Log = .silent
+    ) {
+        self.init(loop: loop, endpoint: endpoint, options: options, purpose: "commands", log: log)
+    }
+
+    /// `purpose` is what the log calls it.
+    init(loop: EventLoop, endpoint: Endpoint, options: RedisOptions, purpose: String, log: Log) {
         loop.checkIsolated()
         self.loop = loop
-        self.endpoint = endpoint
         self.options = options
         self.log = log
         self.pipeline = Pipeline(endpoint: endpoint, maxWaiting: options.maxWaiting)
         self.link = RedisLink(
-            loop: loop, endpoint: endpoint, options: options, purpose: "commands", checks: true, log: log)
+            loop: loop, endpoint: endpoint, options: options, purpose: purpose, checks: true, log: log)
     }
 
     /// Begins to connect, and to reconnect until ``close()``. Commands may be sent before.
@@ -81,6 +87,28 @@ public final class RedisConnection {
                 lost: { [weak self] in self?.linkIsLost($0) },
                 refused: { [weak self] in self?.linkIsRefused($0) }))
     }
+
+    /// Goes on with another server: what was not sent goes there, what is on its way is treated as lost.
+    func move(to endpoint: Endpoint) {
+        self.loop.checkIsolated()
+        self.pipeline.endpoint = endpoint
+        self.link.move(to: endpoint)
+    }
+
+    /// Gives back what was not sent, as unavailable, and ends the connection when the rest must have been answered.
+    func retire() {
+        self.loop.checkIsolated()
+        self.pipeline.giveBack("this server is no master any more")
+        self.loop.spawn { [weak self] in
+            guard let self else { return }
+            let end = EventLoop.now + self.options.commandTimeoutMs
+            while self.pipeline.inFlightCount > 0, EventLoop.now < end { await self.loop.sleep(milliseconds: 50) }
+            self.close()
+        }
+    }
+
+    /// Whether writes leave at once.
+    var isMaster: Bool { self.pipeline.isOpen && self.pipeline.allowsWrites }
 
     /// Ends the connection for good. Writes on their way are unknown, all else is unavailable.
     public func close() {
@@ -121,19 +149,21 @@ public final class RedisConnection {
             orderKey: orderKey, timeoutMs: timeoutMs, file: file, line: line)
     }
 
-    private func submit(
+    /// With `isAsking` the server takes it for a slot that is on its way there.
+    func submit(
         _ payload: PendingCommand.Payload, kind: RedisCommandKind, orderKey: String?, timeoutMs: Int?,
-        file: String, line: UInt
+        isAsking: Bool = false, file: String, line: UInt
     ) async throws(RedisError) -> RESPValue {
         self.loop.checkIsolated()
         let deadline = EventLoop.now + (timeoutMs ?? self.options.commandTimeoutMs)
         // A command answers once, however it ends; a check of that costs as much as all else here.
         let result = await unsafe withUnsafeContinuation {
             (continuation: UnsafeContinuation<Result<RESPValue, RedisError>, Never>) in
-            self.enqueue(
-                PendingCommand(payload, kind: kind, deadline: deadline, orderKey: orderKey, file: file, line: line) {
-                    unsafe continuation.resume(returning: $0)
-                })
+            let command = PendingCommand(
+                payload, kind: kind, deadline: deadline, orderKey: orderKey, file: file, line: line
+            ) { unsafe continuation.resume(returning: $0) }
+            command.isAsking = isAsking
+            self.enqueue(command)
         }
         return try result.get()
     }

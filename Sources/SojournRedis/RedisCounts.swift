@@ -1,7 +1,7 @@
-/// What happened on a connection to Redis since its start, and what waits on it now.
+/// What happened on connections to Redis since their start, and what waits on them now.
 public struct RedisCounts: Sendable, Equatable {
-    /// How often the connection was made, the first time included.
-    public var connects = 0
+    /// How often a connection was made again.
+    public var reconnects = 0
     /// How often the server was found with another replication id: promotions, and restarts.
     public var epochChanges = 0
     /// Commands that were not sent yet.
@@ -12,15 +12,22 @@ public struct RedisCounts: Sendable, Equatable {
     /// Nothing yet.
     public init() {}
 
-    /// How often the connection was made again.
-    public var reconnects: Int { max(0, self.connects - 1) }
+    /// The counts of two together.
+    static func + (left: Self, right: Self) -> Self {
+        var sum = left
+        sum.reconnects += right.reconnects
+        sum.epochChanges += right.epochChanges
+        sum.waiting += right.waiting
+        sum.inFlight += right.inFlight
+        return sum
+    }
 }
 
 extension RedisConnection {
     /// What happened since the start, and what waits.
     public var counts: RedisCounts {
         var counts = RedisCounts()
-        counts.connects = self.link.connects
+        counts.reconnects = max(0, self.link.connects - 1)
         counts.epochChanges = self.epochChanges
         counts.waiting = self.pipeline.waitingCount
         counts.inFlight = self.pipeline.inFlightCount
@@ -32,7 +39,12 @@ extension RedisSubscriber {
     /// What happened since the start.
     public var counts: RedisCounts {
         var counts = RedisCounts()
-        counts.connects = self.link.connects
+        counts.reconnects = max(0, self.link.connects - 1)
         return counts
     }
+}
+
+extension RedisRouter {
+    /// What happened on the connections for commands that there are now, and what waits.
+    public var counts: RedisCounts { self.masters.reduce(RedisCounts()) { $0 + $1.counts } }
 }

@@ -14,7 +14,10 @@ final class RedisLink {
         var refused: (_ sentence: String) -> Void
     }
 
-    let endpoint: Endpoint
+    /// Where the next attempt goes.
+    var endpoint: Endpoint
+    /// Whether nobody has said yet where to connect to.
+    var isParked = false
     private let loop: EventLoop
     private let options: RedisOptions
     private let checks: Bool
@@ -60,6 +63,18 @@ final class RedisLink {
         self.connect()
     }
 
+    /// Connects to another server from now on, at once.
+    func move(to endpoint: Endpoint) {
+        guard self.isParked || endpoint != self.endpoint else { return }
+        self.endpoint = endpoint
+        self.isParked = false
+        self.backoff.reset()
+        guard self.handlers != nil else { return }
+        if self.stream != nil { self.drop("the master is \(endpoint) now") }
+        self.retry?.stop()
+        self.connect()
+    }
+
     func write(_ bytes: [UInt8]) { self.stream?.write(bytes) }
 
     /// Ends the present connection for a reason of ours; another attempt follows.
@@ -80,7 +95,7 @@ final class RedisLink {
     }
 
     private func connect() {
-        guard self.handlers != nil else { return }
+        guard self.handlers != nil, !self.isParked else { return }
         self.attempts += 1
         self.reader = RESPReader()
         self.handshake = Handshake(self.options, checks: self.checks)

@@ -19,13 +19,13 @@ extension RedisSubscriber {
     private func probeIsDue() {
         guard let probe = self.probe else { return }
         self.probeTimer?.start(afterMilliseconds: probe.intervalMs)
-        guard self.link.isReady, self.awaitedNonce == nil else { return }
+        guard let channel = probe.channel, self.link.isReady, self.awaitedNonce == nil else { return }
         self.probeCount += 1
         let nonce = "\(self.probeCount).\(UInt64.random(in: .min ... .max))"
         self.awaitedNonce = nonce
         self.loop.spawn { [weak self] in
             do {
-                try await probe.publish(probe.channel, nonce)
+                try await probe.publish(channel, nonce)
                 // The message may have been heard before the reply of its publish.
                 if self?.awaitedNonce == nonce { self?.probeLimit?.start(afterMilliseconds: probe.limitMs) }
             } catch {

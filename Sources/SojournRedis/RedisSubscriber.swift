@@ -5,11 +5,11 @@ public import SojournLoop
 ///
 /// Pub/sub loses what is published while nobody listens, so the subscriber says when that may have happened:
 /// ``onLost``, then ``onRestored`` with the channels that are back; readers then repair from the log.
-public final class RedisSubscriber {
+public final class RedisSubscriber: RedisSubscriptions {
     /// How the subscriber finds out that it has gone deaf: it publishes to itself.
     public struct Probe {
-        /// A channel of one of the server's slots.
-        public var channel: String
+        /// A channel of one of the server's slots; without one nothing is found out.
+        public var channel: String?
         /// How often to probe, in milliseconds.
         public var intervalMs = 2_000
         /// How long, in milliseconds after the publish, the message may take.
@@ -18,14 +18,14 @@ public final class RedisSubscriber {
         public var publish: (_ channel: String, _ nonce: String) async throws -> Void
 
         /// A probe with the default times.
-        public init(channel: String, publish: @escaping (_ channel: String, _ nonce: String) async throws -> Void) {
+        public init(channel: String?, publish: @escaping (_ channel: String, _ nonce: String) async throws -> Void) {
             self.channel = channel
             self.publish = publish
         }
     }
 
     /// The server.
-    public let endpoint: Endpoint
+    public var endpoint: Endpoint { self.link.endpoint }
     /// A message on a channel that is subscribed.
     public var onMessage: ((_ channel: String, _ payload: [UInt8]) -> Void)?
     /// Messages may be missed from now on, on all channels, or on one that the server ended by itself.
@@ -39,7 +39,12 @@ public final class RedisSubscriber {
     let loop: EventLoop
     let log: Log
     let link: RedisLink
-    let probe: Probe?
+    private(set) var probe: Probe?
+    /// Told of a channel that this server does not have any more, because its slot has moved away; the subscriber has
+    /// forgotten it. Set in a cluster only.
+    var onMoved: ((_ channel: String) -> Void)? {
+        didSet { self.book.followsSlots = self.onMoved != nil }
+    }
     private let options: RedisOptions
     private var book = SubscriptionBook()
     private var flushIsDue = false
@@ -61,7 +66,6 @@ public final class RedisSubscriber {
     ) {
         loop.checkIsolated()
         self.loop = loop
-        self.endpoint = endpoint
         self.options = options
         self.probe = probe
         self.log = log
@@ -81,6 +85,12 @@ public final class RedisSubscriber {
         self.startProbing()
     }
 
+    /// Goes on with another server: all channels are asked for there, and told as lost and restored.
+    func move(to endpoint: Endpoint) {
+        self.loop.checkIsolated()
+        self.link.move(to: endpoint)
+    }
+
     /// Ends it for good; those who wait get `unavailable`, handlers are dropped.
     public func close() {
         self.loop.checkIsolated()
@@ -91,6 +101,19 @@ public final class RedisSubscriber {
         self.onMessage = nil
         self.onLost = nil
         self.onRestored = nil
+        self.onMoved = nil
+    }
+
+    /// Listens to itself on another channel from now on, or on none.
+    func probe(on channel: String?) {
+        guard self.probe != nil, self.probe?.channel != channel else { return }
+        if let old = self.probe?.channel { self.book.unsubscribe(old, failure: self.unavailable("no probe any more")) }
+        self.probe?.channel = channel
+        self.awaitedNonce = nil
+        self.isDeaf = false
+        self.probeLimit?.stop()
+        if self.link.isReady, let channel { self.book.subscribe(channel, SubscriptionBook.Waiter { _ in }) }
+        self.flushSoon()
     }
 
     // MARK: Channels
@@ -154,8 +177,8 @@ public final class RedisSubscriber {
     private func linkIsReady() {
         self.isUntried = false
         self.book.opened()
-        if let probe = self.probe, !self.book.wants(probe.channel) {
-            self.book.subscribe(probe.channel, SubscriptionBook.Waiter { _ in })
+        if let channel = self.probe?.channel, !self.book.wants(channel) {
+            self.book.subscribe(channel, SubscriptionBook.Waiter { _ in })
         }
         self.flushSoon()
         if self.book.restoredAtOnce { self.tellRestored([]) }
@@ -204,6 +227,7 @@ public final class RedisSubscriber {
         case .restoreFailed(let words): self.link.drop("a subscription could not be restored: \(words)")
         case .unexpected: self.link.drop("the server sent an acknowledgement that nobody asked for")
         }
+        for channel in self.book.takeMoved() { self.onMoved?(channel) }
         self.flushSoon()
     }
 }

@@ -22,6 +22,15 @@ struct ServerInfo {
         return major >= 7 ? nil : "Redis 7.0 or newer is needed; this server is \(version)"
     }
 
+    /// Why this server does not fit what is thought of it, as a sentence, or nil.
+    func modeRefusal(inCluster: Bool) -> String? {
+        switch (self["redis_mode"], inCluster) {
+        case ("cluster", false): "this server is a member of a cluster: reach it by redis+cluster://"
+        case ("standalone", true): "this server is no member of a cluster: reach it by redis://"
+        default: nil
+        }
+    }
+
     /// Why this eviction policy loses sessions, as a sentence, or nil.
     static func policyRefusal(_ policy: String?) -> String? {
         switch policy {

@@ -64,6 +64,9 @@ struct SubscriptionBook {
     private var isOpen = false
     private var restoring = 0
     private var restored: [String] = []
+    /// In a cluster a channel whose slot moves away is forgotten here, not asked for again.
+    var followsSlots = false
+    private var moved: [String] = []
     /// Commands to send, in order; the shell takes them.
     private(set) var outbox: [[String]] = []
 
@@ -84,6 +87,13 @@ struct SubscriptionBook {
     mutating func takeOutbox() -> [[String]] {
         defer { self.outbox.removeAll() }
         return self.outbox
+    }
+
+    /// The channels that the server does not have any more; whoever wants them asks another one.
+    mutating func takeMoved() -> [String] {
+        guard !self.moved.isEmpty else { return [] }
+        defer { self.moved = [] }
+        return self.moved
     }
 
     // MARK: Calls
@@ -225,6 +235,11 @@ struct SubscriptionBook {
         }
         // Nobody asked: the slot moved away, say. If a command for the channel is on its way, it settles it.
         guard case .subscribed = self.phases[channel] else { return .nothing }
+        if self.followsSlots {
+            self.phases[channel] = nil
+            self.moved.append(channel)
+            return .nothing
+        }
         self.issueSubscribe(channel, restores: true, waiters: [])
         return .kicked(channel)
     }
@@ -232,6 +247,12 @@ struct SubscriptionBook {
     private mutating func refused(_ error: RedisError) -> Event {
         guard let head = self.issued.popFirst() else { return .unexpected }
         if case .subscribing(let last) = self.phases[head.channel], last === head {
+            if self.followsSlots, error.serverCode == "MOVED" {
+                self.phases[head.channel] = nil
+                self.moved.append(head.channel)
+                for waiter in head.waiters { waiter.answer(.failure(error)) }
+                return head.restores ? self.oneRestored(nil) : .nothing
+            }
             if head.restores {
                 // Still wanted: it is asked for again on the next connection.
                 self.phases[head.channel] = .parked(head.waiters)

@@ -1,3 +1,4 @@
+import SojournLoop
 import Testing
 
 @testable import SojournCommand
@@ -45,10 +46,38 @@ import Testing
         #expect(rule.sentence == "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=n]")
     }
 
-    @Test(arguments: ["redis+sentinel://h/name", "redis+cluster://h"])
-    func `what is not supported yet is said so`(text: String) throws {
+    @Test func `sentinels are read with the name of the master`() throws {
+        let address = try RedisAddress("redis+sentinel://u:p@a,b:26380,[::1]/main/2?sentinel-password=q%40")
+        let sentinels: [Endpoint] = [
+            .tcp(host: "a", port: 26_379), .tcp(host: "b", port: 26_380), .tcp(host: "::1", port: 26_379),
+        ]
+        #expect(address.place == .sentinel(sentinels, master: "main") && address.database == 2)
+        #expect(address.user == "u" && address.password == "p" && address.sentinelPassword == "q@")
+        #expect(address.shown == "redis+sentinel://u@a:26379,b:26380,[::1]:26379/main/2")
+        #expect(try RedisAddress("rediss+sentinel://a/m").isSecure)
+    }
+
+    @Test(arguments: [
+        "redis+sentinel://a", "redis+sentinel://a/", "redis+sentinel:///m", "redis+sentinel://a,/m",
+        "redis+sentinel://a/m/x", "redis+sentinel://a/m/1/2", "redis+sentinel://a/m?colour=red", "redis+sentinel:a/m",
+    ])
+    func `what is no address of sentinels is refused with its own rule`(text: String) throws {
         let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
-        #expect(rule.sentence.hasSuffix("does not support \(text.prefix { $0 != ":" }):// yet"))
+        #expect(rule.sentence == RedisAddress.sentinelRule.sentence)
+    }
+
+    @Test func `members of a cluster are read`() throws {
+        let address = try RedisAddress("redis+cluster://u:p@a,b:7001")
+        #expect(address.place == .cluster([.tcp(host: "a", port: 6379), .tcp(host: "b", port: 7001)]))
+        #expect(address.user == "u" && address.password == "p" && address.database == 0)
+        #expect(address.shown == "redis+cluster://u@a:6379,b:7001")
+        #expect(try RedisAddress("rediss+cluster://a").isSecure)
+    }
+
+    @Test(arguments: ["redis+cluster://", "redis+cluster://a/1", "redis+cluster://a,", "redis+cluster://a?x=y"])
+    func `what is no address of a cluster is refused with its own rule`(text: String) throws {
+        let rule = try #require(throws: Rule.self) { try RedisAddress(text) }
+        #expect(rule.sentence == RedisAddress.clusterRule.sentence)
     }
 
     @Test func `an s asks for TLS`() throws {
@@ -67,5 +96,7 @@ import Testing
         #expect(RedisAddress.redacted("redis://u:p@h:x") == "redis://(not shown)@h:x")
         #expect(RedisAddress.redacted("unix:/a?password=p") == "unix:/a?(not shown)")
         #expect(RedisAddress.redacted("redis://h") == "redis://h")
+        let both = "redis+sentinel://u:p@h/m?sentinel-password=a@b"
+        #expect(RedisAddress.redacted(both) == "redis+sentinel://(not shown)@h/m?(not shown)")
     }
 }

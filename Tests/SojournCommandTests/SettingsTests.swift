@@ -187,9 +187,9 @@ func readSettings(
                     + "unix:/path[?db=n]"
             ),
             (
-                ["--redis", "redis+cluster://me:secret@host"],
-                "the setting redis (--redis) is \"redis+cluster://(not shown)@host\", but must be redis://, rediss:// or "
-                    + "unix: in this version, which does not support redis+cluster:// yet"
+                ["--redis", "redis+cluster://me:secret@host/db"],
+                "the setting redis (--redis) is \"redis+cluster://(not shown)@host/db\", but must be redis+cluster://"
+                    + "[user:password@]host[:port][,host[:port]…]"
             ),
             (
                 ["--session-min-timeout-minutes=50", "--session-max-timeout-minutes=10"],

@@ -25,7 +25,7 @@ struct QueryTarget: FuzzTarget {
         do {
             _ = try SearchQuery(text)
         } catch {
-            precondition((0...text.unicodeScalars.count + 1).contains(error.position), "a fault outside of the query")
+            precondition((0...text.utf16.count).contains(error.position), "a fault outside of the query")
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournStore
 import SojournTesting
 import Testing
@@ -81,7 +82,7 @@ import Testing
         let replica = try await RedisServer.start(tcp: true, settings)
         defer { replica.stop() }
         let proxy = TestProxy(to: master.tcpEndpoint)
-        let change: (inout StoreConfiguration) -> Void = { $0.endpoint = proxy.endpoint }
+        let change: (inout StoreConfiguration) -> Void = { $0.redis = .standalone(proxy.endpoint) }
         let a = try await TestNode.start(on: master, store: change)
         let b = try await TestNode.start(on: master, name: "b", store: change)
         let id = try a.create()

@@ -169,7 +169,7 @@ import Testing
         try self.forget(from: 6, of: session, on: server)
         try await eventually { try await nodes[0].shard { $0.redis.state == .connecting } }
         let waiting = Task { try await nodes[0].say("sent while Redis was away", in: session) }
-        try await eventually { try await nodes[0].shard { $0.redis.pipeline.waitingCount > 0 } }
+        try await eventually { try await nodes[0].shard { $0.redis.waitingCount > 0 } }
         try await server.restart()
         let sent = try await waiting.value
         #expect(sent.cursor.seq == 6)

@@ -13,7 +13,8 @@ public final class RedisServer: Sendable {
     private let securePort: Int
     private let process = Locked<TestProcess?>(nil)
 
-    private init(tcp: Bool, password: String?, settings: [String]) {
+    /// A server that is not started yet.
+    init(tcp: Bool, password: String?, settings: [String]) {
         self.port = tcp ? TestListener.freePort() : 0
         self.password = password
         self.settings = settings

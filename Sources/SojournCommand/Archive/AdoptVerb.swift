@@ -28,10 +28,7 @@ extension ArchiveVerb {
         guard let redis = settings.redis else {
             throw ArchiveArguments.Wrong(description: "sojourn archive adopt needs --redis, or SOJOURN_REDIS")
         }
-        var configuration = StoreConfiguration(endpoint: redis.endpoint, nodeName: "adopt-\(getpid())")
-        configuration.user = redis.user
-        configuration.password = redis.password
-        configuration.database = redis.database
+        var configuration = redis.storeConfiguration(nodeName: "adopt-\(getpid())")
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions
         let log = Log.lines(to: 2, minimum: .warning, format: settings.logFormat)

@@ -21,14 +21,15 @@ final class Bench {
             rig.map { .tcp(host: "127.0.0.1", port: $0.port) } ?? options.url ?? .tcp(host: "127.0.0.1", port: 3000)
         self.node = rig?.node ?? options.nodeProcess
         self.startMilliseconds = rig?.startMilliseconds
-        self.redis = (rig?.redis ?? options.redis).map { address in
+        self.redis = (rig?.redis ?? options.redis).flatMap { address in
+            guard case .standalone(let endpoint) = address.topology else { return nil }
             var redisOptions = RedisOptions()
             redisOptions.user = address.user
             redisOptions.password = address.password
             redisOptions.database = address.database
             // Its own reading of role and replication id must not stand in the figures.
             redisOptions.refreshIntervalMs = 3_600_000
-            return RedisConnection(loop: loop, endpoint: address.endpoint, options: redisOptions)
+            return RedisConnection(loop: loop, endpoint: endpoint, options: redisOptions)
         }
         self.redis?.start()
     }

@@ -71,6 +71,9 @@ struct BenchOptions: Sendable {
             } catch {
                 throw Wrong(description: "--redis must be \(error)")
             }
+            guard self.redis?.isOneServer == true else {
+                throw Wrong(description: "--redis must be one server: the bench reads its figures")
+            }
         case "loops": self.loops = try number()
         case "rate": self.rate = try number()
         case "requests": self.requests = try number()

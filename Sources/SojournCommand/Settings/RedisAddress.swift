@@ -1,9 +1,13 @@
+import SojournLoop
+
 /// Where a Redis is and how to log in, as `--redis` says it.
 struct RedisAddress: Sendable, Hashable {
     /// The way there.
     enum Place: Sendable, Hashable {
         case tcp(host: String, port: Int)
         case unix(path: String)
+        case sentinel([Endpoint], master: String)
+        case cluster([Endpoint])
     }
 
     var place: Place
@@ -12,11 +16,19 @@ struct RedisAddress: Sendable, Hashable {
     /// The ACL user; nil is Redis' own `default`.
     var user: String?
     var password: String?
+    /// How to log in to the sentinels.
+    var sentinelUser: String?
+    var sentinelPassword: String?
     /// The logical database.
     var database = 0
 
     /// A server on a unix socket, without login.
     init(unix path: String) { self.place = .unix(path: path) }
+
+    init(place: Place, database: Int) {
+        self.place = place
+        self.database = database
+    }
 
     /// Reads `redis[s]://[user:password@]host[:port][/db]` or `unix:/path[?db=n&user=…&password=…]`.
     init(_ text: String) throws {
@@ -29,9 +41,21 @@ struct RedisAddress: Sendable, Hashable {
             try self.init(authority: rest)
             self.isSecure = true
         case "unix": try self.init(socket: rest)
-        case "redis+sentinel", "redis+cluster":
-            throw Rule("redis://, rediss:// or unix: in this version, which does not support \(scheme):// yet")
+        case "redis+sentinel", "rediss+sentinel":
+            try self.init(sentinels: rest)
+            self.isSecure = scheme.hasPrefix("rediss")
+        case "redis+cluster", "rediss+cluster":
+            try self.init(cluster: rest)
+            self.isSecure = scheme.hasPrefix("rediss")
         default: throw Self.rule
+        }
+    }
+
+    /// Whether it names the server itself.
+    var isOneServer: Bool {
+        switch self.place {
+        case .tcp, .unix: true
+        case .sentinel, .cluster: false
         }
     }
 
@@ -43,13 +67,21 @@ struct RedisAddress: Sendable, Hashable {
             return
                 "redis\(self.isSecure ? "s" : "")://\(login)\(host.contains(":") ? "[\(host)]" : host):\(port)/\(self.database)"
         case .unix(let path): return "unix:\(path)" + (self.database == 0 ? "" : "?db=\(self.database)")
+        case .sentinel(let servers, let master):
+            return "redis\(self.isSecure ? "s" : "")+sentinel://\(login)\(Self.shown(servers))/\(master)"
+                + (self.database == 0 ? "" : "/\(self.database)")
+        case .cluster(let servers):
+            return "redis\(self.isSecure ? "s" : "")+cluster://\(login)\(Self.shown(servers))"
         }
     }
 
     /// What an error message may show of a text that should be an address.
     static func redacted(_ text: String) -> String {
-        if let at = text.lastIndex(of: "@") {
-            return String(text.prefix { $0 != ":" }) + "://(not shown)" + text[at...]
+        if text.contains("@") {
+            let place = text.prefix { $0 != "?" }
+            guard let at = place.lastIndex(of: "@") else { return String(text.prefix { $0 != ":" }) + "://(not shown)" }
+            let query = text.contains("password=") ? "?(not shown)" : text[place.endIndex...]
+            return String(text.prefix { $0 != ":" }) + "://(not shown)" + place[at...] + query
         }
         return text.contains("password=") ? String(text.prefix { $0 != "?" }) + "?(not shown)" : text
     }
@@ -73,14 +105,19 @@ struct RedisAddress: Sendable, Hashable {
         }
         self.place = try Self.tcp(place)
         self.database = database
-        if let login {
-            let halves = login.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            self.user = halves[0].isEmpty ? nil : try Self.decoded(halves[0])
-            self.password = halves.count == 2 ? try Self.decoded(halves[1]) : nil
-        }
+        try self.take(login: login)
     }
 
-    private static func tcp(_ text: Substring) throws -> Place {
+    /// Reads `user:password`, `:password` or `user`.
+    mutating func take(login: Substring?) throws {
+        guard let login else { return }
+        let halves = login.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        self.user = halves[0].isEmpty ? nil : try Self.decoded(halves[0])
+        self.password = halves.count == 2 ? try Self.decoded(halves[1]) : nil
+    }
+
+    /// Reads `host[:port]`.
+    static func tcp(_ text: Substring, standard: Int = 6379) throws -> Place {
         var host = text
         var port: Substring?
         if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
@@ -93,7 +130,7 @@ struct RedisAddress: Sendable, Hashable {
             port = text[text.index(after: colon)...]
         }
         guard !host.isEmpty, !host.contains(where: \.isWhitespace) else { throw Self.rule }
-        guard let port else { return .tcp(host: String(host), port: 6379) }
+        guard let port else { return .tcp(host: String(host), port: standard) }
         guard let number = Int(port), (1...65_535).contains(number) else { throw Self.rule }
         return .tcp(host: String(host), port: number)
     }
@@ -120,7 +157,7 @@ struct RedisAddress: Sendable, Hashable {
     }
 
     /// Undoes percent-encoding (RFC 3986 section 2.1).
-    private static func decoded(_ text: Substring) throws -> String {
+    static func decoded(_ text: Substring) throws -> String {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {

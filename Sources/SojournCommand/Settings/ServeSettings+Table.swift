@@ -54,7 +54,8 @@ extension ServeSettings {
         ) { $0.data = try Rule.path($1) },
         Setting(
             name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
-            help: "redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=0&user=…&password=…]",
+            help: "redis[s]://[user:password@]host[:port][/db], unix:/path[?db=0&user=…&password=…], or "
+                + "redis[s]+sentinel://[user:password@]host[:port][,host…]/master[/db]",
             shown: RedisAddress.redacted
         ) { $0.redis = try RedisAddress($1) },
         Setting(
@@ -74,6 +75,14 @@ extension ServeSettings {
             }
             settings.partitions = count
         },
+        Setting(
+            name: "wait-replicas", placeholder: "NUMBER", standard: "0",
+            help: "how many replicas are to have a message before it is acknowledged; answers tell how many have it"
+        ) { $0.waitReplicas = try Rule.integer($1, 0...16) },
+        Setting(
+            name: "wait-ms", placeholder: "NUMBER", standard: "100",
+            help: "how long a message waits for them at the most, in milliseconds"
+        ) { $0.waitMilliseconds = try Rule.integer($1, 1...5_000) },
         Setting(
             name: "archive", placeholder: "FILE",
             standard: "<data>/archive.sqlite; with --redis another node's business",

@@ -21,6 +21,10 @@ struct ServeSettings: Sendable {
     var namespace = "sj"
     /// How many partitions a new keyspace gets: a power of two from 1 to 4096.
     var partitions = 256
+    /// How many replicas are to have a message before it is acknowledged.
+    var waitReplicas = 0
+    /// How long it waits for them, in milliseconds.
+    var waitMilliseconds = 100
     /// Where ended sessions go.
     var archive = Archive.unset
     /// Whether the archive is written behind live sessions.

@@ -45,6 +45,8 @@ public enum WebSocketMessage: Sendable {
     /// wslay's side; there only while a message is on its way, because it is several kilobytes.
     var context: wslay_event_context_ptr?
     var track = FrameTrack()
+    /// Bytes that are to come of the payload of the frame that wslay is writing.
+    private var owedPayload = 0
 
     private init(carrier: any HTTPCarrier, loop: EventLoop, limits: WebSocketLimits) {
         self.carrier = carrier
@@ -213,8 +215,11 @@ public enum WebSocketMessage: Sendable {
     func emit(_ bytes: Span<UInt8>) {
         guard self.phase == .open else { return }
         self.noteReply(bytes.count)
+        // wslay gives the header of a frame by itself, then its payload; only control frames come from there.
+        let isHeader = self.owedPayload == 0
+        self.owedPayload = isHeader ? Int(bytes[1] & 0x7F) : self.owedPayload - bytes.count
         // For some broken rules wslay says close without a code.
-        if bytes.count == 2, bytes[0] == 0x88, bytes[1] == 0, !self.track.isBareClose {
+        if isHeader, bytes.count == 2, bytes[0] == 0x88, bytes[1] == 0, !self.track.isBareClose {
             return self.write(.close(.protocolError, ""))
         }
         self.carrier.write(bytes)

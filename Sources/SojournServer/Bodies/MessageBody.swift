@@ -52,12 +52,18 @@ enum MessageBody {
         body.member("seq", Int64(message.cursor.seq))
         if let turn = message.turnID { body.member("turnId", turn) }
         if message.isSteered { body.member("steered", true) }
+        if let durability = message.durability { body.member("durability", Self.durability(durability)) }
         body.name("data")
         body.open()
         flat(&body)
         body.close()
         more(&body)
         body.close()
+    }
+
+    /// How many replicas were to have a message, and how many have it.
+    static func durability(_ durability: Durability) -> JSON {
+        ["asked": JSON(durability.asked), "reached": JSON(durability.reached)]
     }
 
     /// One message of a history.

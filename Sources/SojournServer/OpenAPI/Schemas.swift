@@ -86,13 +86,14 @@ enum Schemas {
             """
         ), ("SessionStatus", "expiresAt instant, renewalCount integer, wasRenewed boolean, isNearExpiration boolean"),
         ("FlatMessage", "id string, content string, authorId uuid, createdAt instant, metadata object"),
-        ("AgentResponse", "text string, messageId? string"),
+        ("AgentResponse", "text string, messageId? string"), ("Durability", "asked integer, reached integer"),
         (
             "Sent",
             """
             success boolean, userMessage UserMessage, sessionStatus SessionStatus, id string, content string, \
             authorId uuid, createdAt instant, metadata object, seq integer, turnId? string, steered? boolean, \
-            data FlatMessage, agentResponse? AgentResponse, turnStatus? string, pending? boolean
+            data FlatMessage, agentResponse? AgentResponse, turnStatus? string, pending? boolean, \
+            durability? Durability
             """
         ),
         (
@@ -130,8 +131,11 @@ enum Schemas {
         (
             "Extension",
             "turnId string, stop boolean, leaseExpiresAt? instant, messages? [TurnMessage], status? any"
-        ), ("Reported", "turnId string, seq integer, cursor string, leaseExpiresAt instant"),
-        ("Finished", "turnId string, status string, queued integer, messageId? string, seq? integer"),
+        ), ("Reported", "turnId string, seq integer, cursor string, leaseExpiresAt instant, durability? Durability"),
+        (
+            "Finished",
+            "turnId string, status string, queued integer, messageId? string, seq? integer, durability? Durability"
+        ),
         (
             "Agent",
             """

@@ -110,14 +110,14 @@ extension NodeServer {
         let session = try await self.shard.session(worker.turn.session)
         var reports: [TurnReport] = []
         for event in events { reports.append(try worker.report(event, agentID: session.agentID)) }
-        let (cursor, end) = try await self.shard.report(
+        let (cursor, end, durability) = try await self.shard.report(
             reports, of: worker.turn, token: worker.token, idempotency: worker.idempotency)
-        return .json(
-            201,
-            [
-                "turnId": .string(worker.turn.text), "seq": JSON(cursor.seq), "cursor": .string(cursor.description),
-                "leaseExpiresAt": .string(end.iso8601),
-            ])
+        var body: JSONObject = [
+            "turnId": .string(worker.turn.text), "seq": JSON(cursor.seq), "cursor": .string(cursor.description),
+            "leaseExpiresAt": .string(end.iso8601),
+        ]
+        if let durability { body["durability"] = MessageBody.durability(durability) }
+        return .json(201, .object(body))
     }
 
     private func complete(_ context: RouteContext) async throws(StoreError) -> Answer {
@@ -155,6 +155,7 @@ extension NodeServer {
         ]
         if let id = finished.messageID { body["messageId"] = .string(id) }
         if let cursor = finished.cursor { body["seq"] = JSON(cursor.seq) }
+        if let durability = finished.durability { body["durability"] = MessageBody.durability(durability) }
         return .object(body)
     }
 }

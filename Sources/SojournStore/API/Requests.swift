@@ -113,6 +113,8 @@ public struct SentMessage: Sendable {
     public var turnID: String?
     /// Whether it was handed to the turn that was running already.
     public var isSteered = false
+    /// How many replicas have it; nil when the store waits for none.
+    public var durability: Durability?
 }
 
 /// What a heartbeat did.

@@ -1,16 +1,21 @@
 public import SojournCore
 public import SojournLoop
+public import SojournRedis
 
 /// How a node's store works. Durations are milliseconds.
 public struct StoreConfiguration: Sendable {
-    /// Where Redis listens.
-    public var endpoint: Endpoint
+    /// How Redis is found.
+    public var redis: RedisTopology
     /// Protects the connections to Redis by TLS; nil leaves them plain.
     public var tls: TLSContext?
     /// The Redis user, if ACLs name one.
     public var user: String?
     /// The Redis password, if there is one.
     public var password: String?
+    /// The user of the sentinels, where ACLs name one.
+    public var sentinelUser: String?
+    /// The password of the sentinels, where there is one.
+    public var sentinelPassword: String?
     /// The Redis database; 0 unless set.
     public var database = 0
     /// The prefix of every key; one namespace is one tenant.
@@ -49,6 +54,10 @@ public struct StoreConfiguration: Sendable {
     public var nodeName: String
     /// How long a Redis command may take.
     public var commandTimeout = 5_000
+    /// How many replicas are to have a message before it is acknowledged; 0 waits for none. What was reached is told.
+    public var waitReplicas = 0
+    /// For how long a message waits for them at the most; up to 5000.
+    public var waitMilliseconds = 100
     /// Where the node is to crash; for tests only.
     public var crashPoint: CrashPoint?
     /// How long a subscription outlives its last reader, so that a reload does not subscribe anew.
@@ -56,7 +65,12 @@ public struct StoreConfiguration: Sendable {
 
     /// A configuration with the defaults of the design.
     public init(endpoint: Endpoint, nodeName: String) {
-        self.endpoint = endpoint
+        self.init(redis: .standalone(endpoint), nodeName: nodeName)
+    }
+
+    /// A configuration with the defaults of the design, for a Redis of any topology.
+    public init(redis: RedisTopology, nodeName: String) {
+        self.redis = redis
         self.nodeName = nodeName
     }
 }

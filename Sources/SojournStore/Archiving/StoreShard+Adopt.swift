@@ -42,7 +42,7 @@ extension StoreShard {
                 try await self.disown(try await self.members(set), archivist, heir: heir, &adoption)
             }
         }
-        try await self.disownTombstones(of: archivist, &adoption)
+        for master in self.redis.masters { try await self.disownTombstones(of: archivist, at: master, &adoption) }
         do {
             for key in [self.keyspace.archivists, self.keyspace.archiving] {
                 _ = try await self.redis.send(["ZREM", .string(key), .string(archivist)], kind: .write)
@@ -86,13 +86,15 @@ extension StoreShard {
         }
     }
 
-    private func disownTombstones(of archivist: String, _ adoption: inout Adoption) async throws(StoreError) {
+    private func disownTombstones(
+        of archivist: String, at master: RedisConnection, _ adoption: inout Adoption
+    ) async throws(StoreError) {
         var cursor = "0"
         repeat {
             let pattern = "\(self.keyspace.namespace):*}:t:*"
             let answer: RESPValue
             do {
-                answer = try await self.redis.send(
+                answer = try await master.send(
                     ["SCAN", .string(cursor), "MATCH", .string(pattern), "COUNT", 1000], kind: .read)
             } catch {
                 throw self.translate(error, in: "adopt")

@@ -9,7 +9,7 @@ import SojournRedis
 /// settled from the log, with one read however many readers wait. Loop-confined.
 package final class Feed {
     let loop: EventLoop
-    let subscriber: RedisSubscriber
+    let subscriber: any RedisSubscriptions
     let lingering: Int
     let log: Log
     var topics: [SessionID: Topic] = [:]
@@ -29,7 +29,7 @@ package final class Feed {
     /// Sessions whose channels are subscribed.
     package var channels: Int { self.topics.count }
 
-    init(loop: EventLoop, subscriber: RedisSubscriber, lingering: Int, log: Log) {
+    init(loop: EventLoop, subscriber: any RedisSubscriptions, lingering: Int, log: Log) {
         self.loop = loop
         self.subscriber = subscriber
         self.lingering = lingering

@@ -78,8 +78,8 @@ struct Keyspace: Sendable {
     func rate(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "rl:" + hash }
     /// Until when a refreshed session token lasts.
     func token(_ partition: Int, _ hash: String) -> String { self.prefixes[partition] + "tk:" + hash }
-    /// The channel on which a loop hears itself.
-    func probe(_ name: String) -> String { self.prefixes[0] + "probe:" + name }
+    /// The channels on which a loop can hear itself, one a partition.
+    func probes(_ name: String) -> [String] { self.prefixes.map { $0 + "probe:" + name } }
 
     func keys(of id: SessionID) -> SessionKeys { SessionKeys(prefix: self.prefixes[id.partition], id: id.text) }
 }

@@ -25,6 +25,21 @@ extension StoreShard {
         return list
     }
 
+    /// Calls a script that writes down what somebody said, whose answer is a list, and waits for replicas if that is set.
+    func callDurably(
+        _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil
+    ) async throws(StoreError) -> (answer: [RESPValue], durability: Durability?) {
+        let answer: RESPValue
+        let reached: Int?
+        do {
+            (answer, reached) = try await self.redis.callDurably(script, keys: keys, arguments: args, orderKey: order)
+        } catch {
+            throw self.translate(error, in: script.name)
+        }
+        guard let list = answer.array else { throw self.malformed(script.name) }
+        return (list, reached.map { Durability(asked: self.configuration.waitReplicas, reached: $0) })
+    }
+
     /// The first 16 digits of the replication id, by which the scripts notice a failover.
     var replid: RedisArgument { .replicationID }
 

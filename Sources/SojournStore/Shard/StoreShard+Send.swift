@@ -17,7 +17,7 @@ extension StoreShard {
         let body = Event.body(
             type: draft.author.eventType, sessionID: id, trace: draft.trace, data: JSON.object(data).bytes)
         let keys = self.keyspace.keys(of: id)
-        let answer = try await self.call(
+        let (answer, durability) = try await self.callDurably(
             self.scripts.append,
             keys: [keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.deltas, keys.behind],
             args: [.string(id.text), self.replid, .integer(1), .bytes(body)], order: id.text)
@@ -31,6 +31,7 @@ extension StoreShard {
         let expiresAt = Instant(milliseconds: Int64(deadline))
         return SentMessage(
             id: messageID, cursor: Cursor(epoch: epoch, seq: seq), createdAt: now, expiresAt: expiresAt,
-            renewalCount: renewals, wasRenewed: answer[7].int == 1, isNearExpiration: now >= expiresAt - Int64(lead))
+            renewalCount: renewals, wasRenewed: answer[7].int == 1, isNearExpiration: now >= expiresAt - Int64(lead),
+            durability: durability)
     }
 }

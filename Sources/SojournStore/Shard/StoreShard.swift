@@ -9,7 +9,7 @@ package import SojournRedis
 package final class StoreShard {
     package let loop: EventLoop
     package let configuration: StoreConfiguration
-    package let redis: RedisConnection
+    package let redis: RedisRouter
     package let log: Log
     /// The archive of this node, if it is an archivist.
     package let archive: Archive?
@@ -55,17 +55,20 @@ package final class StoreShard {
         options.tls = configuration.tls
         options.user = configuration.user
         options.password = configuration.password
+        options.sentinelUser = configuration.sentinelUser
+        options.sentinelPassword = configuration.sentinelPassword
         options.database = configuration.database
         options.clientName = "sojourn-\(configuration.nodeName)"
         options.commandTimeoutMs = configuration.commandTimeout
         options.scripts = self.scripts.all
-        self.redis = RedisConnection(loop: loop, endpoint: configuration.endpoint, options: options, log: log)
-        let redis = self.redis
-        let probe = RedisSubscriber.Probe(channel: self.keyspace.probe("\(configuration.nodeName):\(loop.name)")) {
-            channel, nonce in _ = try await redis.send(["SPUBLISH", .string(channel), .string(nonce)], kind: .read)
+        if configuration.waitReplicas > 0 {
+            options.wait = RedisWait(
+                replicas: configuration.waitReplicas, milliseconds: max(1, configuration.waitMilliseconds))
         }
-        let subscriber = RedisSubscriber(
-            loop: loop, endpoint: configuration.endpoint, options: options, probe: probe, log: log)
+        self.redis = RedisRouter(
+            loop: loop, topology: configuration.redis, options: options,
+            probes: self.keyspace.probes("\(configuration.nodeName):\(loop.name)"), log: log)
+        let subscriber = self.redis.subscriber
         self.feed = Feed(loop: loop, subscriber: subscriber, lingering: configuration.lingering, log: log)
         self.doorbells = Doorbells(loop: loop, subscriber: subscriber, feed: self.feed)
         self.feed.reader = { [weak self] id, from, delta in
@@ -114,12 +117,12 @@ package final class StoreShard {
         do throws(StoreError) {
             return try await call()
         } catch {
-            if case .refused(let reason) = self.redis.state { throw StoreError(.storeUnavailable, reason) }
+            if let trouble = self.redis.trouble { throw StoreError(.storeUnavailable, trouble) }
             guard self.redis.state != .ready else { throw error }
             let reason = self.redis.trouble.map { " (\($0))" } ?? ""
             throw StoreError(
                 .storeUnavailable,
-                "redis at \(self.configuration.endpoint) does not answer\(reason): start it, or see --redis")
+                "redis at \(self.configuration.redis) does not answer\(reason): start it, or see --redis")
         }
     }
 

@@ -34,11 +34,11 @@ final class Doorbells {
     }
 
     private let loop: EventLoop
-    private let subscriber: RedisSubscriber
+    private let subscriber: any RedisSubscriptions
     private let feed: Feed
     private var bells: [String: Bell] = [:]
 
-    init(loop: EventLoop, subscriber: RedisSubscriber, feed: Feed) {
+    init(loop: EventLoop, subscriber: any RedisSubscriptions, feed: Feed) {
         self.loop = loop
         self.subscriber = subscriber
         self.feed = feed

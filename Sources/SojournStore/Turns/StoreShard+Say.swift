@@ -19,9 +19,10 @@ extension StoreShard {
             data: JSON.object(draft.data(id: messageID)).bytes)
         let keys = self.keyspace.keys(of: id)
         var answer: [RESPValue] = []
+        var durability: Durability?
         repeat {
             if answer.first?.int == 8 { try await self.openTurns(id, agentID: try await self.known(id).agentID) }
-            answer = try await self.call(
+            (answer, durability) = try await self.callDurably(
                 self.scripts.say,
                 keys: [
                     keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.workers, keys.turns, keys.queue,
@@ -63,7 +64,8 @@ extension StoreShard {
         return SentMessage(
             id: kept, cursor: Cursor(epoch: epoch, seq: seq), createdAt: now, expiresAt: expiresAt,
             renewalCount: renewals, wasRenewed: answer[7].int == 1, isNearExpiration: now >= expiresAt - Int64(lead),
-            turnID: turn > 0 ? TurnID(session: id, number: turn).text : nil, isSteered: answer[10].int == 1)
+            turnID: turn > 0 ? TurnID(session: id, number: turn).text : nil, isSteered: answer[10].int == 1,
+            durability: durability)
     }
 }
 

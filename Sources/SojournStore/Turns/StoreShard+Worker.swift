@@ -51,11 +51,11 @@ extension StoreShard {
 
     /// Appends what a worker reports of its turn.
     ///
-    /// - Returns: the place of the first event, and when the lease ends.
+    /// - Returns: the place of the first event, when the lease ends, and how many replicas have it, if that is waited for.
     /// - Throws: `STALE_LEASE`, `VALIDATION_ERROR` for a result without its call.
     package func report(
         _ reports: [TurnReport], of id: TurnID, token: String, idempotency: Idempotency? = nil
-    ) async throws(StoreError) -> (cursor: Cursor, leaseEnd: Instant) {
+    ) async throws(StoreError) -> (cursor: Cursor, leaseEnd: Instant, durability: Durability?) {
         let session = id.session
         let keys = self.keyspace.keys(of: session)
         var kinds: [String] = []
@@ -75,7 +75,7 @@ extension StoreShard {
                 bodies.append(.bytes(self.body(of: id, draft, draft.id ?? self.newID(in: session))))
             }
         }
-        let answer = try await self.call(
+        let (answer, durability) = try await self.callDurably(
             self.scripts.report,
             keys: [
                 keys.session, keys.clock, keys.log, keys.channel, keys.due, keys.turns, keys.deltas,
@@ -94,7 +94,7 @@ extension StoreShard {
             throw self.malformed("report")
         }
         self.counters.messages[.agent, default: 0] += messages
-        return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)))
+        return (Cursor(epoch: epoch, seq: seq), Instant(milliseconds: Int64(end)), durability)
     }
 
     /// Ends a turn.
@@ -126,7 +126,7 @@ extension StoreShard {
             data = Self.members(["error": .string(error)])
         case .return: break
         }
-        let answer = try await self.call(
+        let (answer, durability) = try await self.callDurably(
             self.scripts.finish, keys: keys.turnWork + [keys.idempotency(idempotency?.hash)],
             args: [
                 .string(id.session.text), self.replid, .string(String(id.number)), .string(token),
@@ -142,7 +142,7 @@ extension StoreShard {
         if seq > 0, messageID != nil { self.counters.messages[.agent, default: 0] += 1 }
         return FinishedTurn(
             status: status, cursor: seq > 0 ? Cursor(epoch: epoch, seq: seq) : nil,
-            messageID: messageID, queued: queued)
+            messageID: messageID, queued: queued, durability: messageID == nil ? nil : durability)
     }
 
     private func newID(in session: SessionID) -> String {

@@ -20,4 +20,6 @@ public struct FinishedTurn: Sendable {
     public let messageID: String?
     /// How many turns wait in the session.
     public let queued: Int
+    /// How many replicas have its message; nil without one, and when the store waits for none.
+    public var durability: Durability?
 }

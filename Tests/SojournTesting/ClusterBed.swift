@@ -1,0 +1,111 @@
+import Foundation
+import SojournCore
+public import SojournLoop
+
+/// A Redis Cluster of real servers, whose masters share the slots in equal ranges.
+public final class ClusterBed: Sendable {
+    /// The masters at the start, then their replicas in turn.
+    public let servers: [RedisServer]
+    /// How many masters there are at the start.
+    public let masterCount: Int
+
+    /// Starts all of it and waits until each member says that the cluster is well. A master counts as dead after
+    /// `nodeTimeout` milliseconds.
+    public static func start(
+        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 2_000, _ settings: [String] = []
+    ) async throws -> ClusterBed {
+        let count = masters * (1 + replicas)
+        let servers = (0..<count).map { _ in
+            let bus = TestListener.freePort()
+            return (
+                bus: bus,
+                server: RedisServer(
+                    tcp: true, password: nil,
+                    settings: [
+                        "--cluster-enabled", "yes", "--cluster-port", "\(bus)", "--cluster-node-timeout",
+                        "\(nodeTimeout)", "--repl-diskless-sync-delay", "0", "--cluster-migration-barrier", "100",
+                    ] + settings)
+            )
+        }
+        // Every member starts with the whole picture, so that nobody has to be introduced.
+        func id(_ place: Int) -> String { String(repeating: "0", count: 37) + "\(100 + place)" }
+        for own in 0..<count {
+            var lines = (0..<count).map { place -> String in
+                let (bus, server) = servers[place]
+                let isMaster = place < masters
+                let flags = (place == own ? "myself," : "") + (isMaster ? "master" : "slave")
+                let first = place * PartitionTags.slots / masters
+                let slots = isMaster ? " \(first)-\((place + 1) * PartitionTags.slots / masters - 1)" : ""
+                let master = isMaster ? "-" : id(place % masters)
+                return "\(id(place)) 127.0.0.1:\(server.port)@\(bus) \(flags) \(master) 0 0 \(place % masters + 1) "
+                    + "connected\(slots)"
+            }
+            lines.append("vars currentEpoch \(masters) lastVoteEpoch 0\n")
+            try lines.joined(separator: "\n").write(
+                toFile: servers[own].server.folder.file("nodes.conf"), atomically: true, encoding: .utf8)
+        }
+        let bed = ClusterBed(servers: servers.map(\.server), masterCount: masters)
+        for server in bed.servers { try server.launch() }
+        for server in bed.servers {
+            try await eventually(within: 60, "the cluster is well") {
+                (try? server.client().send("CLUSTER", "INFO").string?.contains("cluster_state:ok")) == true
+            }
+        }
+        for server in bed.servers.dropFirst(masters) {
+            try await eventually(within: 60, "the replica follows") {
+                try server.client().send("INFO", "replication").string?.contains("master_link_status:up") == true
+            }
+        }
+        return bed
+    }
+
+    private init(servers: [RedisServer], masterCount: Int) {
+        self.servers = servers
+        self.masterCount = masterCount
+    }
+
+    deinit { self.stop() }
+
+    /// Ends everything. Idempotent.
+    public func stop() { for server in self.servers { server.stop() } }
+
+    /// Where all of them listen.
+    public var endpoints: [Endpoint] { self.servers.map(\.tcpEndpoint) }
+
+    /// The name of a member among the others.
+    public func id(_ place: Int) throws -> String {
+        try self.servers[place].client().send("CLUSTER", "MYID").string ?? ""
+    }
+
+    /// The member that is the master of a slot, as `member` says.
+    public func owner(of slot: Int, askedOf member: Int = 0) throws -> Int? {
+        for range in try self.servers[member].client().send("CLUSTER", "SLOTS").array {
+            let parts = range.array
+            guard parts.count > 2, case .int(let first) = parts[0], case .int(let last) = parts[1],
+                (first...last).contains(slot)
+            else { continue }
+            let port = parts[2].array.dropFirst().first
+            return self.servers.firstIndex { "\($0.port)" == port?.string }
+        }
+        return nil
+    }
+
+    /// Moves a slot with its keys to another master, as `redis-cli --cluster reshard` does.
+    public func migrate(slot: Int, from source: Int, to target: Int, keysAtOnce: Int = 10) throws {
+        let (old, new) = (try self.servers[source].client(), try self.servers[target].client())
+        try new.send("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", try self.id(source))
+        try old.send("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", try self.id(target))
+        while true {
+            let keys = try old.send("CLUSTER", "GETKEYSINSLOT", "\(slot)", "\(keysAtOnce)").array.compactMap(\.string)
+            if keys.isEmpty { break }
+            try old.send(
+                ["MIGRATE", "127.0.0.1", "\(self.servers[target].port)", "", "0", "5000", "KEYS"] + keys)
+        }
+        try new.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
+        try old.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
+        for (place, server) in self.servers.enumerated()
+        where place < self.masterCount && place != source && place != target {
+            _ = try? server.client().send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
+        }
+    }
+}
