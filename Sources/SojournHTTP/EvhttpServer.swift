@@ -11,6 +11,8 @@ import SojournLoop
     let handler: (HTTPExchange) -> Void
     var activeExchanges = 0
     var openStreams = 0
+    /// Bytes of requests that have come and are not answered yet.
+    var heldBytes = 0
     private(set) var isDraining = false
     /// What protects the connections accepted from now on.
     var tls: TLSContext?
