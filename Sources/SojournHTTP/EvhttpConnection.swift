@@ -61,6 +61,10 @@ import SojournLoop
     /// Bytes given to the guard and what came with them, since the head began.
     private var headFed = 0
     private var unsolicited = 0
+    /// Bytes of requests that have come and are not answered yet.
+    private var held = 0 {
+        didSet { self.server.heldBytes += self.held - oldValue }
+    }
     private var flushIsDue = false
     private var inputCallback: OpaquePointer?
 
@@ -120,6 +124,7 @@ import SojournLoop
     private func ended() {
         guard self.phase != .closed else { return }
         self.phase = .closed
+        self.held = 0
         unsafe evbuffer_remove_cb_entry(self.input, self.inputCallback)
         if self.isSecure { unsafe TLSContext.sayGoodbye(self.bufferevent) }
         self.current?.connectionEnded()
@@ -148,6 +153,13 @@ import SojournLoop
 
     private func inputGrew(from offset: Int, by added: Int) {
         guard self.attach() else { return }
+        if self.phase == .head || self.phase == .body {
+            self.held += added
+            let limits = self.server.limits
+            if self.server.heldBytes > limits.heldBytes, self.held > limits.headerBytes {
+                return self.refuse(status: 503, message: "Too many large requests are under way")
+            }
+        }
         switch self.phase {
         case .head: self.readHead(from: offset)
         case .body: self.readChunks(from: offset)
@@ -239,6 +251,7 @@ import SojournLoop
         self.guarded = HeadGuard(limits: self.server.limits)
         self.chunks = nil
         self.headFed = 0
+        self.held = unsafe evbuffer_get_length(self.input)
         self.phase = .head
         self.idleSince = EventLoop.now
         self.deadline = self.idleSince + self.server.limits.idleMilliseconds
@@ -249,6 +262,7 @@ import SojournLoop
     /// how long it lasts.
     func beginStream() {
         self.phase = .streaming
+        self.held = 0
         self.deadline = nil
         self.discardInput()
         unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, 0)
@@ -259,6 +273,7 @@ import SojournLoop
     /// hears of nothing but its end.
     func beginTunnel() {
         self.phase = .tunnel
+        self.held = 0
         self.deadline = nil
         unsafe bufferevent_setcb(
             self.bufferevent,
@@ -321,6 +336,7 @@ import SojournLoop
     func refuse(status: Int, message: String) {
         self.server.refusals += 1
         self.phase = .leaving
+        self.held = 0
         self.discardInput()
         self.deadline = EventLoop.now + Self.lingerMilliseconds
         let body = self.server.limits.refusalBody(status, message)

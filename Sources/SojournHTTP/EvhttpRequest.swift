@@ -212,12 +212,18 @@ import SojournLoop
         self.add(headers, on: connection)
         self.watchOutput(of: connection)
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
-        // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB.
+        // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB. So has the body.
+        unsafe self.forgetBody(of: request)
         unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
         unsafe evhttp_clear_headers(evhttp_request_get_output_headers(request))
         connection.beginStream()
         connection.flushSoon()
         if self.method == .head { self.endStream() }
+    }
+
+    private func forgetBody(of request: OpaquePointer) {
+        guard let buffer = unsafe evhttp_request_get_input_buffer(request) else { return }
+        unsafe evbuffer_drain(buffer, evbuffer_get_length(buffer))
     }
 
     private func watchOutput(of connection: EvhttpConnection) {
@@ -276,6 +282,7 @@ import SojournLoop
         self.onReadable = readable
         self.watchOutput(of: connection)
         // Thousands of idle tunnels need not keep what their handshakes said.
+        unsafe self.forgetBody(of: request)
         unsafe evhttp_clear_headers(evhttp_request_get_input_headers(request))
         var head = "HTTP/1.1 101 \(reasonPhrase(101))\r\n"
         for field in headers where !breaksLine(field) { head += "\(field.name): \(field.value)\r\n" }

@@ -13,6 +13,8 @@ import SojournLoop
     var openStreams = 0
     /// Requests and connections that were refused before a handler saw them.
     var refusals = 0
+    /// Bytes of requests that have come and are not answered yet.
+    var heldBytes = 0
     private(set) var isDraining = false
     /// What protects the connections accepted from now on.
     var tls: TLSContext?

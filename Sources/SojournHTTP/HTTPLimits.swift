@@ -6,6 +6,9 @@ public struct HTTPLimits: Sendable {
     public var headerCount = 100
     /// Most bytes of a request body; more is answered 413. 1 MiB.
     public var bodyBytes = 1024 * 1024
+    /// Most bytes of requests that are held at once, over all connections. Beyond, a request that has brought more than
+    /// ``headerBytes`` and brings more yet is answered 503; small ones are served. 64 MiB.
+    public var heldBytes = 64 << 20
     /// Most open connections; one more closes idle ones, or, when there are none, is answered 503 and closed. 10,000.
     public var connections = 10_000
     /// Milliseconds for which a connection is idle before it may be closed to make room for another one. 1 s.

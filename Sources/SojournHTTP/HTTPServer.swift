@@ -60,6 +60,9 @@ public final class HTTPServer {
     /// Those on which no request is under way.
     public var idleConnections: Int { self.end.idleCount }
 
+    /// Bytes of requests that have come and are not answered yet.
+    public var heldBytes: Int { self.end.heldBytes }
+
     /// Requests whose answer has not completely left, streams included.
     public var activeExchanges: Int { self.end.activeExchanges }
 

@@ -75,6 +75,7 @@ final class NodeServer {
             ErrorBody.refusal(status: status, message: message, at: shard.value.now)
         }
         limits.bodyBytes = self.configuration.bodyBytes
+        limits.heldBytes = max(limits.heldBytes, 4 * limits.bodyBytes)
         limits.connections = self.configuration.connections
         let http = HTTPServer(loop: self.loop, limits: limits, log: self.log) { [weak self] in self?.handle($0) }
         http.tls = self.configuration.credentials.tls

@@ -206,6 +206,35 @@ import Testing
         }
     }
 
+    @Test func `bodies that never end are held up to a limit in all, and small requests are served`() async throws {
+        var limits = HTTPLimits()
+        limits.heldBytes = 200_000
+        try await withRecorder(limits: limits) { server, seen in
+            let head = "POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+            let piece = String(repeating: "x", count: 90_000)
+            let slow = try (0..<2).map { _ in try server.connect() }
+            for client in slow { try client.send(head + piece) }
+            #expect(try await server.eventually { $0.heldBytes > 180_000 })
+            // One more is told to come again; what is small gets through.
+            let surplus = try server.connect()
+            try surplus.send(head + piece)
+            #expect(try surplus.readResponse().status == 503)
+            #expect(try server.request("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").status == 200)
+            // Those that are held may end, one after the other, and then there is room.
+            surplus.close()
+            #expect(try await server.eventually { $0.heldBytes < 190_000 })
+            for client in slow {
+                try client.send(String(repeating: "y", count: 10_000))
+                #expect(try client.readResponse().status == 200)
+            }
+            #expect(try await server.eventually { $0.heldBytes == 0 })
+            let late = try server.connect()
+            try late.send(head + piece + String(repeating: "y", count: 10_000))
+            #expect(try late.readResponse().status == 200)
+            #expect(seen.all.count == 4)
+        }
+    }
+
     @Test func `a chunk size line without end is refused, not collected`() async throws {
         try await withRecorder { server, seen in
             let client = try server.connect()

@@ -41,8 +41,9 @@ import Testing
             #expect(try socket.readFrame() == RawFrame(opcode: 10, Array("are you there".utf8)))
             #expect(try socket.readFrame() == .text("one twoé"))
             #expect(seen.all == ["text 9"])
-            // A ping of the largest size is answered with all of it, and an empty one empty.
-            for payload in [[UInt8](repeating: 7, count: 125), []] {
+            // A ping of the largest size is answered with all of it, an empty one empty, and one that holds the header of
+            // a close is no close.
+            for payload in [[UInt8](repeating: 7, count: 125), [], [0x88, 0]] {
                 try socket.send(RawFrame(opcode: 9, payload))
                 #expect(try socket.readFrame() == RawFrame(opcode: 10, payload))
             }

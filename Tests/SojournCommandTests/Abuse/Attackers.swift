@@ -33,10 +33,12 @@ final class Attackers: Sendable {
         var isAnswered = false
     }
 
-    /// Milliseconds between two bytes of one attacker.
-    private static let tick = 100
+    /// Milliseconds of a tick.
+    private static let tick = 10
+    /// Ticks from one word of an attacker to its next; they do not all speak at once.
+    private static let pace = 10
     /// How many come at once: a queue of connections that is full makes its clients wait for a second.
-    private static let newcomers = 400
+    private static let newcomers = 200
 
     private let state = Locked(State())
     private let port: Int
@@ -67,8 +69,7 @@ final class Attackers: Sendable {
         var members: [Member] = []
         for attack in Attack.allCases {
             for number in 0..<(self.crowd[attack] ?? 0) {
-                // Those that come and go do so one after the other.
-                let due = attack == .garbage ? number % (attack.absence / Self.tick) : 0
+                let due = number % (attack == .garbage ? attack.absence / Self.tick : Self.pace)
                 members.append(Member(attack: attack, number: number, due: due))
             }
         }
@@ -81,10 +82,12 @@ final class Attackers: Sendable {
             for place in members.indices where members[place].due <= tick {
                 self.act(&members[place], tick, comeAgain, &places, &counts)
             }
-            counts.present = members.reduce(into: [:]) { if $1.socket != nil { $0[$1.attack, default: 0] += 1 } }
-            counts.answered = members.reduce(into: [:]) { if $1.isAnswered { $0[$1.attack, default: 0] += 1 } }
+            if tick % Self.pace == 0 {
+                counts.present = members.reduce(into: [:]) { if $1.socket != nil { $0[$1.attack, default: 0] += 1 } }
+                counts.answered = members.reduce(into: [:]) { if $1.isAnswered { $0[$1.attack, default: 0] += 1 } }
+            }
             self.state.withLock { [counts] in $0.counts = counts }
-            dawdle(milliseconds: places == 0 ? 5 : Self.tick)
+            dawdle(milliseconds: Self.tick)
             tick += 1
         }
         for member in members { member.socket?.close() }
@@ -117,6 +120,6 @@ final class Attackers: Sendable {
         }
         member.socket = socket
         // The idle ones are looked at now and then.
-        if attack == .idle, member.isAnswered { member.due = tick + 10 + member.number % 10 }
+        member.due = tick + Self.pace * (attack == .idle && member.isAnswered ? 10 + member.number % 10 : 1)
     }
 }
