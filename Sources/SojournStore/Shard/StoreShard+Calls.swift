@@ -11,14 +11,8 @@ extension StoreShard {
     func call(
         _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil, timed: Bool = false
     ) async throws(StoreError) -> [RESPValue] {
-        let answer: RESPValue
-        let start = EventLoop.microseconds
-        do {
-            answer = try await self.redis.call(script, keys: keys, arguments: args, orderKey: order)
-            self.counters.called(script.name, since: start)
-        } catch {
-            self.counters.called(script.name, since: start, error: error)
-            throw self.translate(error, in: script.name)
+        let answer = try await self.counted(script) { () async throws(RedisError) -> RESPValue in
+            try await self.redis.call(script, keys: keys, arguments: args, orderKey: order)
         }
         guard let list = answer.array else { throw self.malformed(script.name) }
         if timed { self.note(list.first) }
@@ -29,15 +23,26 @@ extension StoreShard {
     func callDurably(
         _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil
     ) async throws(StoreError) -> (answer: [RESPValue], durability: Durability?) {
-        let answer: RESPValue
-        let reached: Int?
-        do {
-            (answer, reached) = try await self.redis.callDurably(script, keys: keys, arguments: args, orderKey: order)
-        } catch {
-            throw self.translate(error, in: script.name)
+        let (answer, reached) = try await self.counted(script) { () async throws(RedisError) -> (RESPValue, Int?) in
+            try await self.redis.callDurably(script, keys: keys, arguments: args, orderKey: order)
         }
         guard let list = answer.array else { throw self.malformed(script.name) }
         return (list, reached.map { Durability(asked: self.configuration.waitReplicas, reached: $0) })
+    }
+
+    /// Makes a call of a script, counts it and how long it took, and says what a failed one means.
+    private func counted<Answer>(
+        _ script: Script, _ call: () async throws(RedisError) -> Answer
+    ) async throws(StoreError) -> Answer {
+        let start = EventLoop.microseconds
+        do throws(RedisError) {
+            let answer = try await call()
+            self.counters.called(script.name, since: start)
+            return answer
+        } catch {
+            self.counters.called(script.name, since: start, error: error)
+            throw self.translate(error, in: script.name)
+        }
     }
 
     /// The first 16 digits of the replication id, by which the scripts notice a failover.
