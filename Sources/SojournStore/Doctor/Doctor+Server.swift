@@ -37,8 +37,7 @@ extension Doctor {
         guard replicas > 0 else {
             self.findings.append(
                 .note(
-                    "it has no replica: while it is away, nodes answer 503",
-                    "see ops/runbook.md for Sentinel and Cluster"))
+                    "it has no replica: while it is away, nodes answer 503"))
             return
         }
         let late = (0..<replicas).compactMap { number -> String? in

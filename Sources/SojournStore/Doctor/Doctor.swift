@@ -26,6 +26,8 @@ package final class Doctor {
     let progress: (Int, Int) -> Void
     var findings: [Finding] = []
     var walked = Walked()
+    /// Commands that this user may not give.
+    private var denied: Set<String> = []
     var walkedSince = 0
 
     private init(shard: StoreShard, options: Options, progress: @escaping (Int, Int) -> Void) {
@@ -60,6 +62,8 @@ package final class Doctor {
         try await inner.examineMembers()
         try await inner.examinePartitions()
         if options.walks { try await inner.walk() }
+        inner.denied.formUnion(doctor.denied)
+        inner.tellDenied()
         return inner.findings
     }
 
@@ -89,9 +93,21 @@ package final class Doctor {
         do {
             return try await self.shard.redis.send(command, kind: .read)
         } catch {
-            if error.serverCode == "NOPERM" { return nil }
+            if error.serverCode == "NOPERM" {
+                if case .string(let name)? = command.arguments.first { self.denied.insert(name) }
+                return nil
+            }
             throw self.shard.translate(error, in: "doctor")
         }
+    }
+
+    private func tellDenied() {
+        guard !self.denied.isEmpty else { return }
+        let names = self.denied.sorted().joined(separator: ", ")
+        self.findings.append(
+            .warning(
+                "this Redis user may not use \(names): what needs them was not looked at",
+                "ask as another user, or allow it; ops/redis/users.acl has a user for the doctor"))
     }
 
     /// What the namespace was made with; nil when there is none, or not one for this version.
