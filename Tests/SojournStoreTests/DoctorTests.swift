@@ -171,12 +171,12 @@ import Testing
         #expect(self.has(bad, .error, "memory: "))
         #expect(self.has(bad, .error, "redis user poor may not use spublish, zpopmin"))
         #expect(bad.filter { $0.weight == .error || $0.weight == .warning }.allSatisfy { $0.advice != nil })
+        try client.send("CONFIG", "SET", "maxmemory", "0")
         try client.send("ACL", "SETUSER", "blind", "on", ">x", "~*", "&*", "+@all", "-pttl", "-zscan", "-acl|dryrun")
         try client.send("SET", "sj:stray", "x")
         let blind = try await self.examine(server) { ($0.user, $0.password) = ("blind", "x") }
         #expect(self.has(blind, .warning, "may not use PTTL, ZSCAN"))
         #expect(self.has(blind, .note, "the rights of Redis user blind cannot be looked at"))
-        try client.send("CONFIG", "SET", "maxmemory", "0")
         try client.send("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         let evicting = try await self.examine(server)
         #expect(evicting.count == 1 && self.has(evicting, .error, "maxmemory-policy must be noeviction"))
