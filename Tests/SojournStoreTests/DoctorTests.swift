@@ -1,6 +1,7 @@
 import Foundation
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournTesting
 import Testing
 
@@ -183,6 +184,19 @@ import Testing
         server.kill9()
         let away = try await self.examine(server) { $0.commandTimeout = 300 }
         #expect(away.count == 1 && self.has(away, .error, "does not answer"))
+    }
+
+    @Test func `the share of each master is counted from what the cluster says`() {
+        func range(_ first: Int, _ last: Int, _ port: Int) -> RESPValue {
+            .array([.integer(first), .integer(last), .array([.bulk(Array("10.0.0.1".utf8)), .integer(port)])])
+        }
+        let tags = PartitionTags(count: 256)
+        let even = RESPValue.array([range(0, 5460, 1), range(5461, 10_922, 2), range(10_923, 16_383, 3)])
+        let shares = Doctor.shares(of: tags, even)
+        #expect(shares.values.reduce(0, +) == 256 && shares.values.allSatisfy { (85...86).contains($0) })
+        let parted = RESPValue.array([range(0, 99, 1), range(100, 8191, 2), range(8192, 16_383, 1)])
+        #expect(Doctor.shares(of: tags, parted) == ["10.0.0.1:1": 130, "10.0.0.1:2": 126])
+        #expect(Doctor.shares(of: tags, .array([range(5, 4, 1), .null])) == [:])
     }
 
     @Test func `the rights that are looked at are those of the README`() throws {

@@ -98,10 +98,7 @@ enum DoctorCommand {
     private static func examine(
         _ settings: ServeSettings, _ address: RedisAddress, _ request: Request
     ) async throws -> [Finding] {
-        var configuration = StoreConfiguration(endpoint: address.endpoint, nodeName: "doctor-\(getpid())")
-        configuration.user = address.user
-        configuration.password = address.password
-        configuration.database = address.database
+        var configuration = address.storeConfiguration(nodeName: "doctor-\(getpid())")
         configuration.tls = try settings.redisSecurity(address)
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions

@@ -5,8 +5,10 @@ import SojournRedis
 
 /// The server: version, role, durability, memory, clock, latency.
 extension Doctor {
-    func examineServer() async throws(StoreError) {
-        guard let text = try await self.ask(["INFO"])?.string else {
+    func examineServer(_ master: RedisConnection) async throws(StoreError) {
+        let first = self.findings.count
+        defer { self.name(self.findings.indices[first...], self.place(of: master)) }
+        guard let text = try await self.ask(["INFO"], at: master)?.string else {
             self.findings.append(.error("the Redis user may not use INFO", "allow it: +info"))
             return
         }
@@ -24,12 +26,16 @@ extension Doctor {
             self.findings.append(.warning("redis is loading its data", "wait, and ask again"))
         }
         self.examineReplicas(info)
-        try await self.examineDurability(info)
+        try await self.examineDurability(info, master)
         self.examineMemory(info)
-        try await self.examineClock()
-        try await self.examineLatency()
+        try await self.examineClock(master)
+        try await self.examineLatency(master)
         self.findings.append(
             .fine("\(self.shard.scripts.all.count) scripts are loaded, each under the SHA-1 that it has here"))
+    }
+
+    private func name(_ range: Range<Int>, _ place: String) {
+        for index in range { self.findings[index].sentence = place + self.findings[index].sentence }
     }
 
     private func examineReplicas(_ info: ServerInfo) {
@@ -53,7 +59,7 @@ extension Doctor {
                     late.joined(separator: "; "), "a promotion now would lose what they lack; readers would be told"))
     }
 
-    private func examineDurability(_ info: ServerInfo) async throws(StoreError) {
+    private func examineDurability(_ info: ServerInfo, _ master: RedisConnection) async throws(StoreError) {
         guard info["aof_enabled"] == "1" else {
             self.findings.append(
                 .error(
@@ -61,7 +67,7 @@ extension Doctor {
                     "set appendonly yes (CONFIG SET appendonly yes; and in redis.conf)"))
             return
         }
-        let sync = try await self.ask(["CONFIG", "GET", "appendfsync"])?.array?.last?.string
+        let sync = try await self.ask(["CONFIG", "GET", "appendfsync"], at: master)?.array?.last?.string
         switch sync {
         case "always": self.findings.append(.fine("appendonly yes, appendfsync always"))
         case "no":
@@ -116,9 +122,10 @@ extension Doctor {
     }
 
     /// Sessions live by the clock of Redis; those of the nodes only stand in logs.
-    private func examineClock() async throws(StoreError) {
+    private func examineClock(_ master: RedisConnection) async throws(StoreError) {
         let before = EventLoop.microseconds
-        guard let answer = try await self.ask(["TIME"])?.array, answer.count == 2, let seconds = answer[0].int,
+        guard let answer = try await self.ask(["TIME"], at: master)?.array, answer.count == 2,
+            let seconds = answer[0].int,
             let rest = answer[1].int
         else { return }
         let half = (EventLoop.microseconds - before) / 2
@@ -134,11 +141,11 @@ extension Doctor {
                 : .fine("the clock of Redis differs from this machine's by \(difference) ms"))
     }
 
-    private func examineLatency() async throws(StoreError) {
+    private func examineLatency(_ master: RedisConnection) async throws(StoreError) {
         var times: [Int] = []
         for _ in 0..<32 {
             let start = EventLoop.microseconds
-            _ = try await self.ask(["PING"])
+            _ = try await self.ask(["PING"], at: master)
             times.append(EventLoop.microseconds - start)
         }
         times.sort()

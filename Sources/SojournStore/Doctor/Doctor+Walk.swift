@@ -30,31 +30,34 @@ extension Doctor {
     }
 
     func walk() async throws(StoreError) {
-        guard let total = try await self.ask(["DBSIZE"])?.int ?? self.unknownSize else { return }
+        var total = 0
+        for master in self.masters { total += try await self.ask(["DBSIZE"], at: master)?.int ?? 0 }
         self.walkedSince = EventLoop.now
+        for master in self.masters {
+            guard try await self.walk(master, of: total) else { return }
+        }
+        self.report()
+    }
+
+    /// - Returns: false when that is not allowed.
+    private func walk(_ master: RedisConnection, of total: Int) async throws(StoreError) -> Bool {
         var cursor = "0"
         repeat {
             let pattern = self.shard.keyspace.namespace + ":*"
             guard
-                let answer = try await self.ask([
-                    "SCAN", .string(cursor), "MATCH", .string(pattern), "COUNT", .integer(Self.step),
-                ])?.array, answer.count == 2, let next = answer[0].string
-            else {
-                self.findings.append(
-                    .warning("the Redis user may not use SCAN: keys were not looked at", "allow it: +scan"))
-                return
-            }
+                let answer = try await self.ask(
+                    ["SCAN", .string(cursor), "MATCH", .string(pattern), "COUNT", .integer(Self.step)], at: master)?
+                    .array,
+                answer.count == 2, let next = answer[0].string
+            else { return false }
             cursor = next
             let keys = (answer[1].array ?? []).compactMap(\.string)
             try await self.look(at: keys)
             self.walked.keys += keys.count
             self.progress(self.walked.keys, total)
         } while cursor != "0"
-        self.report()
+        return true
     }
-
-    /// A Redis that may not say how many keys it has.
-    private var unknownSize: Int? { 0 }
 
     private func look(at keys: [String]) async throws(StoreError) {
         var sets: [String] = []

@@ -39,7 +39,7 @@ extension Doctor {
 
     /// The members of a registry that have been heard of lately.
     private func members(_ registry: String) async throws(StoreError) -> [String] {
-        guard let time = try await self.ask(["TIME"])?.array?.first?.int else { return [] }
+        guard let time = try await self.ask(["TIME"], at: self.masters.first)?.array?.first?.int else { return [] }
         let since = time * 1000 - Registry.silence
         return (try await self.ask(["ZRANGE", .string(registry), .integer(since), "+inf", "BYSCORE"])?.array ?? [])
             .compactMap(\.string).sorted()
@@ -48,6 +48,45 @@ extension Doctor {
     private func pairs(_ hash: String) async throws(StoreError) -> [String] {
         let flat = try await self.ask(["HGETALL", .string(hash)])?.array ?? []
         return stride(from: 0, to: flat.count, by: 2).compactMap { flat[$0].string }
+    }
+
+    /// How the partitions are spread over the masters of a cluster, as the cluster says it.
+    func examineSpread() async throws(StoreError) {
+        guard self.masters.count > 1, let slots = try await self.ask(["CLUSTER", "SLOTS"], at: self.masters.first)
+        else {
+            return
+        }
+        let shares = Self.shares(of: self.shard.keyspace.tags, slots)
+        let sentence =
+            "partitions on the masters: "
+            + shares.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        let missing = self.shard.keyspace.partitions - shares.values.reduce(0, +)
+        if missing > 0 {
+            self.findings.append(
+                .error(
+                    "\(missing) partitions are on no master",
+                    "the cluster does not cover all slots: redis-cli --cluster check"))
+        }
+        let isEven = (shares.values.max() ?? 0) <= 2 * (shares.values.min() ?? 0) + 1
+        self.findings.append(
+            isEven
+                ? .fine(sentence)
+                : .warning(sentence, "redis-cli --cluster rebalance: each partition is as busy as another"))
+    }
+
+    /// How many partitions each master has, by the answer of `CLUSTER SLOTS`: ranges with their master first.
+    static func shares(of tags: PartitionTags, _ slots: RESPValue) -> [String: Int] {
+        var shares: [String: Int] = [:]
+        for range in slots.array ?? [] {
+            guard let parts = range.array, parts.count > 2, let first = parts[0].int, let last = parts[1].int,
+                first <= last, let master = parts[2].array, master.count > 1, let host = master[0].string,
+                let port = master[1].int
+            else { continue }
+            shares["\(host):\(port)", default: 0] += (0..<tags.count).count {
+                (first...last).contains(tags.slot(of: $0))
+            }
+        }
+        return shares
     }
 
     /// What the partitions say together.
@@ -72,7 +111,7 @@ extension Doctor {
     func examinePartitions() async throws(StoreError) {
         var sums = Sums()
         var failure: StoreError?
-        guard let time = try await self.ask(["TIME"])?.array?.first?.int else { return }
+        guard let time = try await self.ask(["TIME"], at: self.masters.first)?.array?.first?.int else { return }
         await self.shard.concurrently(0..<self.shard.keyspace.partitions) { partition in
             do throws(StoreError) {
                 sums.add(try await self.look(at: partition, now: time * 1000))

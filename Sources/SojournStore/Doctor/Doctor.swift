@@ -50,7 +50,7 @@ package final class Doctor {
         let doctor = Doctor(shard: first, options: options, progress: progress)
         defer { first.close() }
         guard await doctor.connect() else { return doctor.findings }
-        try await doctor.examineServer()
+        for master in doctor.masters { try await doctor.examineServer(master) }
         try await doctor.examineRights()
         guard let partitions = try await doctor.examineMeta() else { return doctor.findings }
         configuration.partitions = partitions
@@ -60,6 +60,7 @@ package final class Doctor {
         guard await inner.connect() else { return doctor.findings + inner.findings }
         inner.findings = doctor.findings
         try await inner.examineMembers()
+        try await inner.examineSpread()
         try await inner.examinePartitions()
         if options.walks { try await inner.walk() }
         inner.denied.formUnion(doctor.denied)
@@ -71,7 +72,7 @@ package final class Doctor {
     private func connect() async -> Bool {
         self.shard.redis.start()
         do {
-            _ = try await self.shard.redis.send(["PING"], kind: .read)
+            _ = try await self.shard.redis.send(["EXISTS", .string(self.shard.keyspace.meta)], kind: .read)
             return true
         } catch {
             if case .refused(let reason) = self.shard.redis.state {
@@ -81,17 +82,26 @@ package final class Doctor {
             } else {
                 self.findings.append(
                     .error(
-                        "redis at \(self.shard.configuration.endpoint) does not answer: \(error.message)",
+                        "redis at \(error.endpoint) does not answer: \(error.message)",
                         "start it, or look at the address, the network and the password"))
             }
             return false
         }
     }
 
+    /// The servers: what is about a server and not about a key is asked of each.
+    var masters: [RedisConnection] { self.shard.redis.masters }
+
+    /// What tells a server from the others, in front of a sentence; nothing where there is only one.
+    func place(of master: RedisConnection) -> String { self.masters.count > 1 ? "\(master.endpoint): " : "" }
+
     /// A command of the examination; nil when this user may not give it.
-    func ask(_ command: RedisCommand) async throws(StoreError) -> RESPValue? {
-        do {
-            return try await self.shard.redis.send(command, kind: .read)
+    ///
+    /// - Parameter master: whom to ask; nil is whoever has the key that is the command's second word.
+    func ask(_ command: RedisCommand, at master: RedisConnection? = nil) async throws(StoreError) -> RESPValue? {
+        do throws(RedisError) {
+            guard let master else { return try await self.shard.redis.send(command, kind: .read) }
+            return try await master.send(command, kind: .read)
         } catch {
             if error.serverCode == "NOPERM" {
                 if case .string(let name)? = command.arguments.first { self.denied.insert(name) }
