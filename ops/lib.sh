@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Linked by the build, and redis-server, which the node and the tests start.
 packages=(libevent-dev libssl-dev libhiredis-dev libsqlite3-dev libwslay-dev redis-server openssl)
 # Used by .ci/run only.
-ci_packages=(lua-check shellcheck curl python3 strace)
+ci_packages=(lua-check shellcheck curl python3 python3-yaml strace prometheus haproxy nginx-light systemd)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -42,21 +42,25 @@ need_packages() {
     [[ ${#missing[@]} -gt 0 ]] || return 0
     say "installing ${missing[*]}"
     as_root apt-get update -qq
-    if [[ " ${missing[*]} " == *" redis-server "* ]]; then
-        install_quietly "${missing[@]}"
-    else
-        apt_install "${missing[@]}"
-    fi
+    for package in "${missing[@]}"; do
+        case $package in
+            redis-server | prometheus | haproxy | nginx-light)
+                install_quietly "${missing[@]}"
+                return
+                ;;
+        esac
+    done
+    apt_install "${missing[@]}"
 }
 
 apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; }
 
 # Debian starts a service when it installs it. Sojourn starts its own private Redis servers and needs only the
-# program, so a policy-rc.d (Debian's own switch: 101 forbids) stands in the way of the start, unless the machine has
-# one already; the service is also disabled, or the next boot would start it. A redis-server that was
-# installed before is never touched.
+# programs, so a policy-rc.d (Debian's own switch: 101 forbids) stands in the way of the start, unless the machine has
+# one already; the services are also disabled, or the next boot would start them. What was installed before is never
+# touched.
 install_quietly() {
-    local policy=/usr/sbin/policy-rc.d code=0
+    local policy=/usr/sbin/policy-rc.d code=0 package
     if [[ -e $policy ]]; then
         apt_install "$@" || code=$?
     else
@@ -67,6 +71,13 @@ install_quietly() {
     fi
     [[ $code -eq 0 ]] || fail "apt-get could not install $*"
     if command -v systemctl >/dev/null; then
-        as_root systemctl disable --now redis-server.service >/dev/null 2>&1 || true
+        for package in "$@"; do
+            case $package in
+                redis-server | prometheus | haproxy) ;;
+                nginx-light) package=nginx ;;
+                *) continue ;;
+            esac
+            as_root systemctl disable --now "$package.service" >/dev/null 2>&1 || true
+        done
     fi
 }

@@ -68,6 +68,9 @@ static const unsigned char lua_limit[] = {
 static const unsigned char lua_list[] = {
 #embed "../../lua/list.lua"
 };
+static const unsigned char lua_mend[] = {
+#embed "../../lua/mend.lua"
+};
 static const unsigned char lua_meta[] = {
 #embed "../../lua/meta.lua"
 };
@@ -230,6 +233,7 @@ static const csojourn_lua_file files[] = {
     { "lease", lua_lease, sizeof lua_lease },
     { "limit", lua_limit, sizeof lua_limit },
     { "list", lua_list, sizeof lua_list },
+    { "mend", lua_mend, sizeof lua_mend },
     { "meta", lua_meta, sizeof lua_meta },
     { "note", lua_note, sizeof lua_note },
     { "page", lua_page, sizeof lua_page },

@@ -17,11 +17,15 @@ struct Main {
         case "key": return KeyCommand.run(arguments: rest)
         case "bench": return await BenchCommand.run(arguments: rest, environment: environment)
         case "archive": return await ArchiveCommand.run(arguments: rest, environment: environment)
+        case "doctor": return await DoctorCommand.run(arguments: rest, environment: environment)
         case "version", "--version":
             Console.say("sojourn \(version)")
             return 0
         case "help", "--help", "-h":
-            let topics = ["serve": SettingsHelp.text, "agent": AgentCommand.help, "bench": BenchOptions.help]
+            let topics = [
+                "serve": SettingsHelp.text, "agent": AgentCommand.help, "bench": BenchOptions.help,
+                "doctor": DoctorCommand.help,
+            ]
             Console.say(rest.first.flatMap { topics[$0] } ?? self.help)
             return 0
         case nil:
@@ -29,7 +33,8 @@ struct Main {
             return 64
         case let word?:
             let hint = Nearest.hint(
-                word, among: ["serve", "agent", "archive", "config", "key", "bench", "help", "version"], prefix: "")
+                word, among: ["serve", "agent", "archive", "config", "doctor", "key", "bench", "help", "version"],
+                prefix: "")
             Console.complain("sojourn: there is no command \(word)\(hint)\ntry: sojourn help")
             return 64
         }
@@ -45,6 +50,7 @@ struct Main {
           archive    searches, exports, checks and repairs an archive; sojourn archive --help
           bench      loads a node and measures what its operations cost; sojourn bench --help
           config     config show tells the settings that serve would have, and where each comes from
+          doctor     examines a Redis and the keyspace in it; sojourn doctor --help
           key        makes an API key: sojourn key NAME ROLE
           version    prints the version
           help       prints this

@@ -148,6 +148,9 @@ struct Node {
         }
     }
 
+    /// Returns when each loop has come to it: one that hangs never does.
+    func passThroughLoops() async { for loop in self.loops { try? await loop.run {} } }
+
     /// Drains: streams are told, requests finish, the archive batch is flushed, the registry is left.
     func stop() async {
         if let (loop, worker) = self.echo { try? await loop.run { await worker.value.stop() } }

@@ -86,7 +86,12 @@ enum ServeCommand {
               curl \(curl)\(Node.firstLine)
             """)
         signals.onHangUp { await node.reload(log: log) }
+        let manager = ServiceManager(environment: Environment.variables)
+        manager.tell("READY=1\nSTATUS=serves \(url)")
+        let watch = manager.watch { await node.passThroughLoops() }
         let signal = await signals.first()
+        watch?.cancel()
+        manager.tell("STOPPING=1\nSTATUS=streams are told, requests finish")
         log(.notice, "stopping: streams are told, requests finish", ["signal": "\(signal)"])
         await node.stop()
         log(.notice, "stopped", [:])

@@ -164,7 +164,7 @@ import SojournLoop
 
     // MARK: Answer
 
-    func answer(status: Int, headers: HTTPHeaders, body: [UInt8]) {
+    func answer(status: Int, headers: HTTPHeaders, more: HTTPHeaders, body: [UInt8]) {
         guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
         else {
             return
@@ -173,6 +173,7 @@ import SojournLoop
         self.onClosed = nil
         connection.deadline = EventLoop.now + connection.server.limits.answerMilliseconds
         self.add(headers, on: connection)
+        self.add(more, on: connection)
         if connection.server.isDraining { self.add([(name: "Connection", value: "close")], on: connection) }
         let hasBody = status != 204 && status != 304
         if hasBody { self.add([(name: "Content-Length", value: String(body.count))], on: connection) }
@@ -200,7 +201,7 @@ import SojournLoop
 
     // MARK: Stream
 
-    func startStream(status: Int, headers: HTTPHeaders) {
+    func startStream(status: Int, headers: HTTPHeaders, more: HTTPHeaders) {
         guard let connection = self.connection, let request = unsafe self.request, !self.isAnswered, !self.isClosed
         else {
             return
@@ -210,6 +211,7 @@ import SojournLoop
         connection.server.openStreams += 1
         self.framing = self.method == .head ? .none : self.isChunkable ? .chunked : .plain
         self.add(headers, on: connection)
+        self.add(more, on: connection)
         self.watchOutput(of: connection)
         unsafe evhttp_send_reply_start(request, CInt(status), reasonPhrase(status))
         // A stream may last for days; the fields have been read and sent, and a browser's take 2 KiB. So has the body.

@@ -21,11 +21,11 @@ protocol HTTPCarrier: AnyObject {
     /// Setting it while the answer is pending starts to look for that.
     var onClosed: (() -> Void)? { get set }
 
-    /// Gives the complete answer; nothing when closed.
-    func answer(status: Int, headers: HTTPHeaders, body: [UInt8])
+    /// Gives the complete answer, with both lists of fields; nothing when closed.
+    func answer(status: Int, headers: HTTPHeaders, more: HTTPHeaders, body: [UInt8])
 
     /// Sends the head of an answer whose body follows piece by piece.
-    func startStream(status: Int, headers: HTTPHeaders)
+    func startStream(status: Int, headers: HTTPHeaders, more: HTTPHeaders)
     func write(_ bytes: Span<UInt8>)
     func endStream()
     /// Cuts the connection.

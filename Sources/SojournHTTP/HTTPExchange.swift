@@ -30,7 +30,7 @@ public final class HTTPExchange {
     init(carrier: any HTTPCarrier) { self.carrier = carrier }
 
     deinit {
-        if !self.answered { self.carrier.answer(status: 500, headers: [], body: []) }
+        if !self.answered { self.carrier.answer(status: 500, headers: [], more: [], body: []) }
     }
 
     // MARK: Request
@@ -88,7 +88,7 @@ public final class HTTPExchange {
     /// An exchange is answered once: a second answer is a programming error and stops the process.
     public func respond(status: Int, headers: HTTPHeaders = [], body: [UInt8] = []) {
         self.claimAnswer(status)
-        self.carrier.answer(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra, body: body)
+        self.carrier.answer(status: status, headers: headers, more: self.extra, body: body)
     }
 
     /// Sends the head of an answer whose body follows piece by piece; it is the exchange's one answer, under the
@@ -97,7 +97,7 @@ public final class HTTPExchange {
     /// used for another request afterwards.
     public func startStream(status: Int, headers: HTTPHeaders) -> HTTPStream {
         self.claimAnswer(status)
-        self.carrier.startStream(status: status, headers: self.extra.isEmpty ? headers : headers + self.extra)
+        self.carrier.startStream(status: status, headers: headers, more: self.extra)
         return HTTPStream(carrier: self.carrier)
     }
 

@@ -1,8 +1,9 @@
 /// What `INFO` says, field by field.
-struct ServerInfo {
+package struct ServerInfo {
     private var fields: [Substring: Substring] = [:]
 
-    init(_ text: String) {
+    /// Reads the answer of one or more sections.
+    package init(_ text: String) {
         // Compared as bytes: to Swift "\r\n" is one character.
         for line in text.split(whereSeparator: \.isNewline) where line.first != "#" {
             guard let colon = line.firstIndex(of: ":") else { continue }
@@ -10,10 +11,11 @@ struct ServerInfo {
         }
     }
 
-    subscript(_ name: Substring) -> String? { self.fields[name].map(String.init) }
+    /// The value of a field; nil when it was not told.
+    package subscript(_ name: Substring) -> String? { self.fields[name].map(String.init) }
 
     /// Whether `role` is `master`.
-    var isMaster: Bool { self["role"] == "master" }
+    package var isMaster: Bool { self["role"] == "master" }
 
     /// Why this server is too old, as a sentence, or nil.
     var versionRefusal: String? {

@@ -103,8 +103,9 @@ final class NodeServer {
         exchange.kind = match.route?.number ?? self.routes.count
         exchange.observer = self
         exchange.name = RequestNames.accepted(exchange.header(RequestNames.field)) ?? self.names.next()
-        let name = (name: RequestNames.field, value: exchange.name)
-        exchange.addToAnswer(segments.first == "api" ? self.protections + [name] : [name])
+        var fields = segments.first == "api" ? self.protections : []
+        fields.append((RequestNames.field, exchange.name))
+        exchange.addToAnswer(fields)
         if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
         if segments.first == "api", match.route?.isOpen != true {

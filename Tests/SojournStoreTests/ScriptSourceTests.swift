@@ -64,6 +64,7 @@ import Testing
             "ask": "#!lua", "reply": "#!lua", "alive": "#!lua flags=no-writes",
             "purge": "#!lua flags=allow-oom", "erase": "#!lua flags=allow-oom", "release": "#!lua flags=allow-oom",
             "disown": "#!lua flags=allow-oom", "note": "#!lua flags=allow-oom",
+            "mend": "#!lua flags=allow-oom",
             "presence": "#!lua", "present": "#!lua flags=no-writes",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]

@@ -53,28 +53,19 @@ public struct KeyspaceWalk {
 
     private mutating func violation(_ key: String) throws -> String? {
         guard case .int(let life) = try self.redis.send("PTTL", key), life == -1 else { return nil }
-        let whole = ["meta", "nodes", "archivists", "archiving", "archives", "agents", "workers"].map {
-            "\(self.namespace):\($0)"
-        }
-        if whole.contains(key) { return nil }
-        guard let end = key.range(of: "}:") else { return "\(key) belongs to no partition and has no TTL" }
-        let prefix = String(key[..<end.upperBound])
-        let parts = key[end.upperBound...].split(separator: ":")
-        switch parts.first {
-        case "clk", "wk", "purges": return nil
-        case "due", "arc", "wb":
+        switch KeyKind(key, namespace: self.namespace) {
+        case .whole?, .partition?: return nil
+        case .timers(let prefix)?:
             let sessions = try self.members(of: key).filter { try self.redis.send("EXISTS", "\(prefix)s:\($0)") == 1 }
             return try self.strangers(in: key, known: Set(sessions))
-        case "all", "a", "u":
-            return try self.strangers(in: key, known: self.owners(prefix, "due"))
-        case "k":
+        case .index(let prefix)?: return try self.strangers(in: key, known: self.owners(prefix, "due"))
+        case .conversation(let prefix)?:
             let holder = try self.redis.send("GET", key).string ?? ""
             return try self.owners(prefix, "due").contains(holder) ? nil : "\(key) holds \(holder), which does not live"
-        default:
-            guard parts.count > 1, SessionID(parts[1]) != nil else { return "\(key) has neither a TTL nor an owner" }
-            let id = String(parts[1])
+        case .ofSession(let prefix, let id)?:
             let isOwned = try self.owners(prefix, "due").contains(id) || self.owners(prefix, "arc").contains(id)
             return isOwned ? nil : "\(key) has no TTL, and its session is neither in due nor in arc"
+        case .passing?, nil: return "\(key) has neither a TTL nor an owner"
         }
     }
 

@@ -11,10 +11,19 @@ enum RedisSocket {
     /// - Throws: when that folder belongs to someone else, which in /tmp would let them stand between node and Redis.
     static func path(for folder: DataFolder, environment: [String: String], user: uid_t = getuid()) throws(StartError)
         -> String
-    {
-        let near = folder.redis + "/redis.sock"
+    { try self.path(redis: folder.redis, data: folder.path, environment: environment, user: user) }
+
+    /// The same for a folder that somebody else has locked.
+    ///
+    /// - Parameters:
+    ///   - redis: the working folder of the redis-server.
+    ///   - data: the absolute path of the data folder.
+    static func path(
+        redis: String, data: String, environment: [String: String], user: uid_t = getuid()
+    ) throws(StartError) -> String {
+        let near = redis + "/redis.sock"
         if near.utf8.count <= Self.longest { return near }
-        let name = "sojourn-\(self.hash(folder.path))"
+        let name = "sojourn-\(self.hash(data))"
         let runtime = [environment["XDG_RUNTIME_DIR"].nonEmpty, "/run/user/\(user)"].compactMap { $0 }
         for base in runtime where self.isPrivate(base, of: user) {
             let socket = "\(base)/\(name)/redis.sock"
@@ -22,7 +31,7 @@ enum RedisSocket {
             try self.createPrivate("\(base)/\(name)", of: user)
             return socket
         }
-        let base = "/tmp/sojourn-\(user)-\(self.hash(folder.path))"
+        let base = "/tmp/sojourn-\(user)-\(self.hash(data))"
         try self.createPrivate(base, of: user)
         return base + "/redis.sock"
     }

@@ -44,6 +44,7 @@ struct Scripts: Sendable {
     let release: Script
     let disown: Script
     let note: Script
+    let mend: Script
     /// One key, then three a session.
     let presence: Script
     let present: Script
@@ -94,6 +95,7 @@ struct Scripts: Sendable {
         self.release = script("release", 2)
         self.disown = script("disown", 5)
         self.note = script("note", 1)
+        self.mend = script("mend", 10)
         self.presence = script("presence", 4)
         self.present = script("present", 2)
     }
@@ -107,7 +109,7 @@ struct Scripts: Sendable {
             self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,
-            self.purge, self.erase, self.release, self.disown, self.note,
+            self.purge, self.erase, self.release, self.disown, self.note, self.mend,
             self.presence, self.present,
         ]
     }
