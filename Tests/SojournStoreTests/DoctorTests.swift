@@ -12,17 +12,8 @@ import Testing
         _ server: RedisServer, repairs: Bool = false, walks: Bool = true, user: String? = nil, partitions: Int = 16,
         _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> [Finding] {
-        var configuration = StoreConfiguration(endpoint: server.endpoint, nodeName: "doctor")
-        configuration.partitions = partitions
-        change(&configuration)
-        var options = Doctor.Options()
-        (options.repairs, options.walks, options.user) = (repairs, walks, user)
-        options.rate = 1_000_000
-        let loop = EventLoop(name: "doctor")
-        defer { loop.stop() }
-        return try await loop.run { [configuration, options] in
-            try await Doctor.examine(configuration, on: loop, options: options)
-        }
+        try await DoctorVisit.findings(
+            on: server, repairs: repairs, walks: walks, user: user, partitions: partitions, change)
     }
 
     /// The ailments among the findings, by their words.

@@ -29,6 +29,8 @@ import Testing
                 done += try await world.burst(&dice)
             }
         }
+        let ailments = try await DoctorVisit.ailments(on: server)
+        #expect(ailments == [], "after \(done) operations")
         try await world.finish()
         print("laws: \(done) operations on \(world.histories.count) sessions")
         await world.stop()

@@ -153,6 +153,8 @@ import Testing
             try await self.expect(one, on: node, after: operation)
         }
         for one in cases { try await expectLegal(one.id, on: nodes[1]) }
+        let ailments = try await DoctorVisit.ailments(on: server)
+        #expect(ailments == [])
         #expect(try KeyspaceWalk.violations(in: server.client()).isEmpty)
         print("turns: seed \(seed) did \(counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" })")
         for node in nodes { await node.stop() }
