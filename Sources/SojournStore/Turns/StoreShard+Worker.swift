@@ -160,7 +160,8 @@ extension StoreShard {
     }
 
     private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: String) -> [UInt8] {
-        self.body(draft.author.eventType, of: id, draft.data(id: messageID))
+        Event.body(
+            type: draft.author.eventType, sessionID: id.session, turnID: id.text, data: draft.data(id: messageID))
     }
 
     /// The members of an object without its braces.
