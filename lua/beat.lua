@@ -28,8 +28,8 @@ local function beat(s, blob)
     redis.call('HSET', s, 'l', now)
   end
   if not whole then return {1, extended, at, tonumber(q)} end
-  local line = c .. ' ' .. b .. ' ' .. t .. ' ' .. w .. ' ' .. m .. ' ' .. r .. ' ' .. n .. ' ' .. now .. ' ' .. o .. ' ' ..
-    q .. ' ' .. e .. ' ' .. (y or '-') .. ' ' .. (z or '-') .. ' ' .. (ts or '-')
+  local line = c .. ' ' .. b .. ' ' .. t .. ' ' .. w .. ' ' .. m .. ' ' .. r .. ' ' .. n .. ' ' .. now .. ' ' ..
+    o .. ' ' .. q .. ' ' .. e .. ' ' .. (y or '-') .. ' ' .. (z or '-') .. ' ' .. (ts or '-')
   return {1, extended, line, a, redis.call('GET', blob)}
 end
 local answers = {now}

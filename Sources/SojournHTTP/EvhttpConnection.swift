@@ -67,6 +67,8 @@ import SojournLoop
     }
     private var flushIsDue = false
     private var inputCallback: OpaquePointer?
+    /// evhttp's callback for the end of the connection, while that is not to be called.
+    private var endCallback: bufferevent_event_cb?
 
     var input: OpaquePointer? { unsafe bufferevent_get_input(self.bufferevent) }
     var output: OpaquePointer? { unsafe bufferevent_get_output(self.bufferevent) }
@@ -240,6 +242,25 @@ import SojournLoop
                 unsafe Unmanaged<EvhttpConnection>.fromOpaque(context).takeUnretainedValue().answerLeft()
             }, Unmanaged.passUnretained(self).toOpaque())
         self.server.handler(HTTPExchange(carrier: carrier))
+        if self.current === carrier, !carrier.isAnswered, carrier.onClosed == nil {
+            self.keepReading(noticingEnd: false)
+        }
+    }
+
+    /// Leaves reading on while an answer is prepared, without evhttp, which stops the process when it reads then. What
+    /// comes (a next request) waits in the buffer, at most some KiB of it. Where the end of the client shall be noticed
+    /// this shows it; else it saves two system calls, for evhttp would turn reading off now and on again later, and a
+    /// client that has only said its last word still gets its answer. With that evhttp sets its callbacks again.
+    func keepReading(noticingEnd: Bool) {
+        guard self.phase == .answering, noticingEnd || !self.isSecure else { return }
+        var write: bufferevent_data_cb?
+        var end: bufferevent_event_cb?
+        var context: UnsafeMutableRawPointer?
+        unsafe bufferevent_getcb(self.bufferevent, nil, &write, &end, &context)
+        if let end = unsafe end { unsafe self.endCallback = end }
+        unsafe bufferevent_setcb(self.bufferevent, nil, write, noticingEnd ? self.endCallback : nil, context)
+        unsafe bufferevent_setwatermark(self.bufferevent, Int16(EV_READ), 0, Self.tunnelBytes)
+        unsafe bufferevent_enable(self.bufferevent, Int16(EV_READ))
     }
 
     /// The kernel took the last byte of the answer; evhttp will now close, or read the next request.

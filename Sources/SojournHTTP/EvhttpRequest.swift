@@ -18,7 +18,7 @@ import SojournLoop
     private let loop: EventLoop
     /// Whether `request` is ours to free.
     private var isOrphan = false
-    private var isAnswered = false
+    private(set) var isAnswered = false
     private var isStream = false
     private var isTunnel = false
     /// Whether the stream's pieces are framed as chunks, thrown away (HEAD), or sent as they are.
@@ -34,7 +34,7 @@ import SojournLoop
     var onDrained: (() -> Void)?
     private var onReadable: (() -> Void)?
     var onClosed: (() -> Void)? {
-        didSet { if self.onClosed != nil { self.watch() } }
+        didSet { if self.onClosed != nil, !self.isAnswered { self.connection?.keepReading(noticingEnd: true) } }
     }
 
     init(_ request: OpaquePointer, on connection: EvhttpConnection) {
@@ -116,20 +116,6 @@ import SojournLoop
     // MARK: End
 
     var isClosed: Bool { self.connection.map { $0.phase == .closing } ?? true }
-
-    /// Lets evhttp's bufferevent read on, only to see the client leave. What comes (a next request) stays in
-    /// the buffer, at most 4 KiB of it; without a read callback, because evhttp stops the process when it is
-    /// called while an answer is due.
-    private func watch() {
-        guard let connection = self.connection, connection.phase == .answering, !self.isAnswered else { return }
-        var write: bufferevent_data_cb?
-        var event: bufferevent_event_cb?
-        var context: UnsafeMutableRawPointer?
-        unsafe bufferevent_getcb(connection.bufferevent, nil, &write, &event, &context)
-        unsafe bufferevent_setcb(connection.bufferevent, nil, write, event, context)
-        unsafe bufferevent_setwatermark(connection.bufferevent, Int16(EV_READ), 0, 4096)
-        unsafe bufferevent_enable(connection.bufferevent, Int16(EV_READ))
-    }
 
     /// The connection ended before the answer had left.
     func connectionEnded() {

@@ -17,7 +17,10 @@ struct Fifo<Element> {
             self.front += 1
             // Dropped when it is at least half of the array, so that each element is moved once on average. What
             // was popped is held until then.
-            if self.front == self.storage.count || self.front >= 64 && self.front * 2 >= self.storage.count {
+            if self.front == self.storage.count {
+                self.storage.removeAll(keepingCapacity: true)
+                self.front = 0
+            } else if self.front >= 64, self.front * 2 >= self.storage.count {
                 self.storage.removeSubrange(..<self.front)
                 self.front = 0
             }

@@ -6,6 +6,10 @@ struct RESPWriter {
     /// What `replicationID` stands for.
     var replicationID = ""
 
+    /// The lines before the usual strings.
+    private static let lengths = (0..<128).map { Array("$\($0)\r\n".utf8) }
+    private static let lineEnd: [UInt8] = [0x0D, 0x0A]
+
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
     mutating func append(_ payload: PendingCommand.Payload, asEval: Bool) {
@@ -49,13 +53,16 @@ struct RESPWriter {
     }
 
     private mutating func line(_ mark: UInt8, _ number: Int) {
-        self.bytes.append(mark)
-        self.bytes.append(decimal: number)
-        self.endLine()
+        if number < Self.lengths.count, mark == 0x24 {
+            self.bytes += Self.lengths[number]
+        } else {
+            self.bytes.append(mark)
+            self.bytes.append(decimal: number)
+            self.endLine()
+        }
     }
 
     private mutating func endLine() {
-        self.bytes.append(0x0D)
-        self.bytes.append(0x0A)
+        self.bytes += Self.lineEnd
     }
 }

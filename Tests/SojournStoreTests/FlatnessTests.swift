@@ -23,7 +23,7 @@ import Testing
                     let message = SessionID(at: shard.clock.now, partition: id.partition).text
                     return Event.body(
                         type: draft.author.eventType, sessionID: id,
-                        data: JSON.object(draft.data(id: message)).bytes)
+                        data: draft.data(id: message))
                 }
                 let answer = try await shard.call(
                     shard.scripts.append,

@@ -50,8 +50,15 @@ public struct SessionID: Sendable, Hashable, Comparable, CustomStringConvertible
     /// The channel id that the Sessions API shows beside the session id.
     public var channelID: String { UUIDBits(high: self.bits.high, low: self.bits.low ^ Self.channelBit).text }
 
+    /// Equal bits; the text says the same.
+    public static func == (left: Self, right: Self) -> Bool { left.bits == right.bits }
+    /// Of the bits alone.
+    public func hash(into hasher: inout Hasher) { hasher.combine(self.bits) }
+
     /// The text form, for logs.
     public var description: String { self.text }
     /// The order.
-    public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
+    public static func < (left: Self, right: Self) -> Bool {
+        left.bits.high != right.bits.high ? left.bits.high < right.bits.high : left.bits.low < right.bits.low
+    }
 }

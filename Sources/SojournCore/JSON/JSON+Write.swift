@@ -2,8 +2,7 @@ extension JSON {
     /// The value as compact JSON: no white space, slashes unescaped, one line.
     public var bytes: [UInt8] {
         var output: [UInt8] = []
-        // Enough for most answers, which then are not moved while they grow.
-        output.reserveCapacity(1024)
+        output.reserveCapacity(JSONWriter.usual)
         self.write(to: &output)
         return output
     }
@@ -61,8 +60,26 @@ extension JSON {
 
     /// Whether a string needs no escapes, as almost all do.
     private static func isPlain(_ text: String) -> Bool {
-        for byte in text.utf8 where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            return false
+        unsafe text.utf8.withContiguousStorageIfAvailable { unsafe Self.isPlain($0.span.bytes) } ?? false
+    }
+
+    /// Looks at eight bytes at a time: subtracting sets the top bit of a byte that was smaller, and what differs from a
+    /// character by nothing is smaller than one.
+    private static func isPlain(_ text: RawSpan) -> Bool {
+        let (ones, tops): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+        func has(_ word: UInt64, below limit: UInt64) -> Bool { (word &- ones &* limit) & ~word & tops != 0 }
+        var place = 0
+        while place + 8 <= text.byteCount {
+            let word = unsafe text.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self)
+            if has(word, below: 0x20) || has(word ^ ones &* 0x22, below: 1) || has(word ^ ones &* 0x5c, below: 1) {
+                return false
+            }
+            place += 8
+        }
+        while place < text.byteCount {
+            let byte = unsafe text.unsafeLoad(fromByteOffset: place, as: UInt8.self)
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+            place += 1
         }
         return true
     }

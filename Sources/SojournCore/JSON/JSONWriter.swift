@@ -4,8 +4,14 @@ public struct JSONWriter {
     /// What was written so far.
     public private(set) var bytes: [UInt8] = []
 
-    /// A writer with room for so many bytes; more are found when they are needed.
-    public init(reserving bytes: Int = 1024) { self.bytes.reserveCapacity(bytes) }
+    /// Enough for most answers, which then are not moved while they grow; a little less than a kilobyte, from which on
+    /// the C library looks much longer for room.
+    static let usual = 960
+
+    /// A writer with room for so many bytes, or a usual number; more are found when they are needed.
+    public init(reserving bytes: Int = 0) {
+        self.bytes.reserveCapacity(max(bytes, Self.usual))
+    }
 
     /// Begins an object: the document, an element, or the value of a name.
     public mutating func open() {
@@ -60,6 +66,12 @@ public struct JSONWriter {
         self.bytes.append(UInt8(ascii: "\""))
     }
 
+    /// Writes a value that is JSON already.
+    public mutating func value(json: [UInt8]) {
+        self.separate()
+        self.bytes += json
+    }
+
     /// Writes any value.
     public mutating func value(_ value: JSON) {
         self.separate()
@@ -94,6 +106,12 @@ public struct JSONWriter {
     public mutating func member(_ name: StaticString, _ value: JSON) {
         self.name(name)
         self.value(value)
+    }
+
+    /// Writes a name and its value, which is JSON already.
+    public mutating func member(_ name: StaticString, json: [UInt8]) {
+        self.name(name)
+        self.value(json: json)
     }
 
     /// A comma, unless what comes is the first in its place: the last byte says so, for a string ends with a quote.

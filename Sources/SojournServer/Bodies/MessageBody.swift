@@ -13,9 +13,11 @@ enum MessageBody {
     ) {
         let metadata = JSON.object(Self.metadata(of: session, own: draft.metadata))
         let channel = session.id.channelID
+        var content: [UInt8] = []
+        JSON.write(draft.content, to: &content)
         func flat(_ body: inout JSONWriter) {
             body.member("id", message.id)
-            body.member("content", draft.content)
+            body.member("content", json: content)
             body.member("authorId", draft.authorID)
             body.member("createdAt", message.createdAt)
             body.member("metadata", metadata)
@@ -28,12 +30,12 @@ enum MessageBody {
         body.member("channel_id", channel)
         body.member("message_server_id", Self.nilUUID)
         body.member("author_id", draft.authorID)
-        body.member("content", draft.content)
+        body.member("content", json: content)
         body.member("created_at", message.createdAt.milliseconds)
         body.member("source_type", "user")
         body.name("raw_message")
         body.open()
-        body.member("content", draft.content)
+        body.member("content", json: content)
         if let attachments = draft.attachments { body.member("attachments", attachments) }
         body.close()
         body.member("metadata", metadata)

@@ -25,7 +25,12 @@ extension NodeServer {
             },
             Route(.post, Self.base + "/heartbeat", needs: .heartbeat, confinesItself: true) {
                 [unowned self] context throws(StoreError) in
-                .json(200, ["results": try await self.heartbeats(try context.body(), by: context.caller)])
+                let beats = try await self.heartbeats(try context.body(), by: context.caller)
+                var body = JSONWriter(reserving: 64 + beats.count * 192)
+                body.open()
+                beats.write(to: &body)
+                body.close()
+                return .bytes(200, body.bytes)
             },
         ]
     }
@@ -62,7 +67,7 @@ extension NodeServer {
     }
 
     /// The outcomes of a heartbeat for many sessions.
-    func heartbeats(_ body: JSON?, by caller: Caller) async throws(StoreError) -> JSON {
+    func heartbeats(_ body: JSON?, by caller: Caller) async throws(StoreError) -> Heartbeats {
         guard let sessions = body?["sessions"]?.array, sessions.count <= Self.batchLimit else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
@@ -76,21 +81,41 @@ extension NodeServer {
         guard !ids.isEmpty else {
             throw .validation("Invalid sessions: Must be an array of 1 to \(Self.batchLimit) ids", field: "sessions")
         }
-        let outcomes = try await self.heartbeat(ids, by: caller)
-        let results = zip(ids, outcomes).map { id, outcome -> JSON in
+        return Heartbeats(ids: ids, outcomes: try await self.heartbeat(ids, by: caller))
+    }
+}
+
+/// What became of a heartbeat for many sessions.
+struct Heartbeats {
+    let ids: [String]
+    let outcomes: [HeartbeatOutcome]
+
+    var count: Int { self.ids.count }
+
+    /// Writes `"results": […]`, in the order of the ids.
+    func write(to body: inout JSONWriter) {
+        body.name("results")
+        body.openArray()
+        for (id, outcome) in zip(self.ids, self.outcomes) {
+            body.open()
+            body.member("sessionId", id)
             if let error = outcome.error {
-                return [
-                    "sessionId": .string(id), "ok": false,
-                    "error": ["code": .string(error.code.name), "message": .string(error.message)],
-                ]
+                body.member("ok", false)
+                body.name("error")
+                body.open()
+                body.member("code", error.code.name)
+                body.member("message", error.message)
+                body.close()
+            } else {
+                let deadline = outcome.expiresAt ?? outcome.asOf
+                body.member("ok", true)
+                body.member("extended", outcome.extended)
+                body.member("expiresAt", deadline)
+                body.member("timeRemaining", max(0, deadline - outcome.asOf))
+                body.member("head", Int64(outcome.head ?? 0))
             }
-            let deadline = outcome.expiresAt ?? outcome.asOf
-            return [
-                "sessionId": .string(id), "ok": true, "extended": .bool(outcome.extended),
-                "expiresAt": .string(deadline.iso8601), "timeRemaining": JSON(max(0, deadline - outcome.asOf)),
-                "head": JSON(outcome.head ?? 0),
-            ]
+            body.close()
         }
-        return .array(results)
+        body.closeArray()
     }
 }

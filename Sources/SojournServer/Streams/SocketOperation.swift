@@ -155,8 +155,8 @@ extension SocketGateway {
             guard let caller = self.caller else { return }
             try caller.require(.heartbeat)
             try await self.server.limit(.heartbeat, of: caller, session: nil, address: self.address)
-            let results = try await self.server.heartbeats(.object(operation.fields), by: caller)
-            return self.answer(operation, "ok", ["results": results])
+            let beats = try await self.server.heartbeats(.object(operation.fields), by: caller)
+            return self.answer(operation, "ok") { beats.write(to: &$0) }
         }
         let id = try self.sessionID(operation)
         try await self.admit(self.caller, operation, for: .heartbeat, as: .heartbeat)

@@ -65,10 +65,7 @@ extension StoreShard {
     ///
     /// - Returns: an outcome for each id, in their order; a lost call is an error in the outcome of its ids.
     package func heartbeat(batch texts: [String]) async -> [HeartbeatOutcome] {
-        var outcomes = texts.map { text in
-            HeartbeatOutcome(
-                error: .sessionNotFound(text), extended: false, expiresAt: nil, head: nil, asOf: self.clock.now)
-        }
+        var outcomes = [HeartbeatOutcome?](repeating: nil, count: texts.count)
         var partitions: [Int: [(place: Int, id: SessionID)]] = [:]
         for (place, text) in texts.enumerated() {
             if let id = self.keyspace.sessionID(text) { partitions[id.partition, default: []].append((place, id)) }
@@ -82,7 +79,13 @@ extension StoreShard {
         await self.concurrently(calls) { group in
             for (place, outcome) in await self.heartbeat(group: group) { outcomes[place] = outcome }
         }
-        return outcomes
+        return outcomes.enumerated().map { place, outcome in
+            // Not an id of this store.
+            outcome
+                ?? HeartbeatOutcome(
+                    error: .sessionNotFound(texts[place]), extended: false, expiresAt: nil, head: nil,
+                    asOf: self.clock.now)
+        }
     }
 
     private func heartbeat(group: [(place: Int, id: SessionID)]) async -> [(Int, HeartbeatOutcome)] {

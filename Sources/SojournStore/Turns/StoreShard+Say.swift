@@ -15,8 +15,7 @@ extension StoreShard {
     ) async throws(StoreError) -> SentMessage {
         let messageID = draft.id ?? SessionID(at: self.clock.now, partition: id.partition).text
         let body = Event.body(
-            type: draft.author.eventType, sessionID: id, trace: draft.trace,
-            data: JSON.object(draft.data(id: messageID)).bytes)
+            type: draft.author.eventType, sessionID: id, trace: draft.trace, data: draft.data(id: messageID))
         let keys = self.keyspace.keys(of: id)
         var answer: [RESPValue] = []
         var durability: Durability?
@@ -71,13 +70,16 @@ extension StoreShard {
 
 extension MessageDraft {
     /// The data of the message's event.
-    func data(id: String) -> JSONObject {
-        var data: JSONObject = [
-            "id": .string(id), "content": .string(self.content), "authorId": .string(self.authorID),
-        ]
-        if let attachments { data["attachments"] = attachments }
-        if let metadata { data["metadata"] = .object(metadata) }
-        return data
+    func data(id: String) -> [UInt8] {
+        var data = JSONWriter(reserving: 256 + self.content.utf8.count)
+        data.open()
+        data.member("id", id)
+        data.member("content", self.content)
+        data.member("authorId", self.authorID)
+        if let attachments { data.member("attachments", attachments) }
+        if let metadata { data.member("metadata", .object(metadata)) }
+        data.close()
+        return data.bytes
     }
 }
 

@@ -163,7 +163,9 @@ extension StoreShard {
     }
 
     private func body(of id: TurnID, _ draft: MessageDraft, _ messageID: String) -> [UInt8] {
-        self.body(draft.author.eventType, of: id, draft.data(id: messageID), draft.trace)
+        Event.body(
+            type: draft.author.eventType, sessionID: id.session, turnID: id.text, trace: draft.trace,
+            data: draft.data(id: messageID))
     }
 
     /// The members of an object without its braces.

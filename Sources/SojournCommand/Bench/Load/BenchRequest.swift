@@ -13,8 +13,13 @@ enum BenchRequest {
     /// The opening handshake of a WebSocket and a frame that subscribes to a session. Its mask is zero, which is allowed.
     static func subscribe(_ session: String) -> [UInt8] {
         let operation = Array(#"{"op":"subscribe","id":1,"sessionId":"\#(session)"}"#.utf8)
-        let handshake = """
-            GET /api/messaging/ws HTTP/1.1\r
+        return self.handshake("/api/messaging/ws") + [0x81, 0x80 | UInt8(operation.count), 0, 0, 0, 0] + operation
+    }
+
+    static func handshake(_ path: String) -> [UInt8] {
+        Array(
+            """
+            GET \(path) HTTP/1.1\r
             Host: bench\r
             Upgrade: websocket\r
             Connection: Upgrade\r
@@ -22,8 +27,11 @@ enum BenchRequest {
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
             \r
 
-            """
-        return Array(handshake.utf8) + [0x81, 0x80 | UInt8(operation.count), 0, 0, 0, 0] + operation
+            """.utf8)
+    }
+
+    static func events(_ path: String) -> [UInt8] {
+        Array("GET \(path) HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n".utf8)
     }
 
     static func post(_ path: String, _ body: String = "") -> [UInt8] {

@@ -31,6 +31,17 @@ import SojournLoop
             ready: "\"type\":\"stream.ready\"", onOpen: onOpen, onStamp: onStamp)
     }
 
+    /// Reads what another server sends on a path.
+    convenience init(
+        loop: EventLoop, endpoint: Endpoint, peer path: String, overWebSocket: Bool, onOpen: @escaping () -> Void,
+        onStamp: @escaping (_ due: Int) -> Void
+    ) {
+        self.init(
+            loop: loop, endpoint: endpoint,
+            request: overWebSocket ? BenchRequest.handshake(path) : BenchRequest.events(path),
+            ready: overWebSocket ? "HTTP/1.1 101" : "HTTP/1.1 200", onOpen: onOpen, onStamp: onStamp)
+    }
+
     private init(
         loop: EventLoop, endpoint: Endpoint, request: [UInt8], ready: StaticString, onOpen: @escaping () -> Void,
         onStamp: @escaping (_ due: Int) -> Void

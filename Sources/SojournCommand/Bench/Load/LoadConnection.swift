@@ -88,7 +88,9 @@ import SojournLoop
         self.status = bytes[9..<12].reduce(0) { $0 * 10 + Int($1) - 48 }
         self.length = end + 4
         var contentLength = 0
-        if let field = Self.find("Content-Length: ", in: bytes, from: 0), field < end {
+        let field =
+            Self.find("Content-Length: ", in: bytes, from: 0) ?? Self.find("content-length: ", in: bytes, from: 0)
+        if let field, field < end {
             for byte in bytes[(field + 16)...] {
                 guard byte >= 48, byte <= 57 else { break }
                 contentLength = contentLength * 10 + Int(byte) - 48

@@ -40,12 +40,13 @@ struct ArchiveScenario: Scenario {
         return report
     }
 
-    /// How many ended sessions wait for the archive, in all partitions of the default keyspace.
-    private static func waiting(_ redis: RedisConnection) async throws -> Int {
+    /// How many sessions are in this set of all partitions of the default keyspace: those in `arc` have ended and wait for
+    /// the archive, those in `wb` have events that it does not have.
+    static func waiting(_ redis: RedisConnection, in set: String = "arc") async throws -> Int {
         let tags = PartitionTags(count: 256)
         var waiting = 0
         for partition in 0..<256 {
-            waiting += try await redis.send(["ZCARD", .string("sj:{\(tags[partition])}:arc")], kind: .read).int ?? 0
+            waiting += try await redis.send(["ZCARD", .string("sj:{\(tags[partition])}:\(set)")], kind: .read).int ?? 0
         }
         return waiting
     }

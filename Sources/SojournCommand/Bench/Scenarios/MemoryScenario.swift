@@ -1,3 +1,5 @@
+import SojournLoop
+
 /// What an idle session and an idle stream hold.
 struct MemoryScenario: Scenario {
     let name = "memory"
@@ -11,10 +13,13 @@ struct MemoryScenario: Scenario {
         _ = try await bench.createSessions(1000)
         let before = try await bench.usage()
         _ = try await bench.createSessions(sessions)
+        await Self.untilFollowed(bench)
         let filled = try await bench.usage()
         report["sessions"] = Double(sessions)
         if let after = filled.redis?.memory, let before = before.redis?.memory {
-            report["redisBytesPerSession"] = Double(after - before) / Double(sessions)
+            let each = Double(after - before) / Double(sessions)
+            report["redisBytesPerSession"] = each
+            try await Self.breakDown(each, over: sessions + 1000 + watched.count, bench, &report)
         }
         let (readers, watching) = try await Self.open(watched, in: bench, &report) { id, onOpen in
             EventReader(
@@ -32,6 +37,31 @@ struct MemoryScenario: Scenario {
         }
         if let milliseconds = bench.startMilliseconds { report["startMs"] = Double(milliseconds) }
         return report
+    }
+
+    /// Waits until the node's archive has all events, if it has one (`-- --archive archive.sqlite`): what is not archived
+    /// yet is no idle session.
+    private static func untilFollowed(_ bench: Bench) async {
+        guard let redis = bench.redis, bench.options.nodeArguments.contains("--archive") else { return }
+        let limit = EventLoop.now + 60_000
+        while EventLoop.now < limit, (try? await ArchiveScenario.waiting(redis, in: "wb")) ?? 0 > 0 {
+            await bench.loop.sleep(milliseconds: 50)
+        }
+    }
+
+    /// Reports how much of that each kind of key has; the rest is Redis' table of keys and what its allocator keeps.
+    private static func breakDown(
+        _ each: Double, over sessions: Int, _ bench: Bench, _ report: inout BenchReport
+    ) async throws {
+        guard let redis = bench.redis else { return }
+        let families = try await KeyFamilies.read(redis) { bench.tell("looking at keys", $0, of: sessions * 4) }
+        var rest = each
+        for (name, bytes) in families.bytes.sorted(by: { $0.value > $1.value }) {
+            let part = Double(bytes) / Double(sessions)
+            report["redisBytes.\(name)"] = part
+            rest -= part
+        }
+        report["redisBytes.rest"] = rest
     }
 
     /// Opens readers, each of a session of its own, `--opening` at a time.

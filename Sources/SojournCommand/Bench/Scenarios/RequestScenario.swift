@@ -18,8 +18,8 @@ struct RequestScenario: Scenario {
     var sessions = 1000
     /// Messages that each session has before.
     var messages = 0
-    /// Whether one request counts for as many operations as the batch has sessions.
-    var isBatch = false
+    /// How many operations one request counts for; nil for as many as the batch has sessions.
+    var operations: Int? = 1
     let make: @Sendable (Situation, _ number: Int) -> [UInt8]
 
     func run(_ bench: Bench) async throws -> BenchReport {
@@ -46,7 +46,7 @@ struct RequestScenario: Scenario {
         // Measured from set times, and here all are set for the beginning.
         if bench.options.requests != nil { outcome.latencies = LatencyHistogram() }
         return bench.report(
-            self.name, outcome, operations: self.isBatch ? situation.batch : 1,
+            self.name, outcome, operations: self.operations ?? situation.batch,
             rate: bench.options.requests == nil ? rate : Double(outcome.answered) / outcome.seconds, from: before,
             to: after, traffic: traffic)
     }
@@ -75,7 +75,7 @@ struct RequestScenario: Scenario {
             Self.heartbeat(situation.session(number))
         },
         RequestScenario(
-            name: "batch", summary: "heartbeats of --batch sessions in one request", rate: 500, isBatch: true
+            name: "batch", summary: "heartbeats of --batch sessions in one request", rate: 500, operations: nil
         ) { situation, number in
             let ids = (0..<situation.batch).map { "\"" + situation.session(number * situation.batch + $0) + "\"" }
             return BenchRequest.post(
@@ -83,6 +83,21 @@ struct RequestScenario: Scenario {
         },
         RequestScenario(name: "message", summary: "sends messages", rate: 2000) { situation, number in
             Self.message(situation.session(number), situation.payload)
+        },
+        RequestScenario(
+            name: "delta", summary: "publishes pieces of messages, one in a request", rate: 500, sessions: 5000
+        ) { situation, number in
+            BenchRequest.post(
+                "\(BenchRequest.base)/\(situation.session(number))/deltas", #"{"messageId":"m","text":"a few words "}"#)
+        },
+        RequestScenario(
+            name: "deltas", summary: "publishes pieces of messages, eight in a request", rate: 500, sessions: 5000,
+            operations: 8
+        ) { situation, number in
+            let pieces = (0..<8).map { _ in #"{"text":"a few words "}"# }.joined(separator: ",")
+            return BenchRequest.post(
+                "\(BenchRequest.base)/\(situation.session(number))/deltas",
+                #"{"messageId":"m","deltas":[\#(pieces)]}"#)
         },
         RequestScenario(
             name: "page", summary: "reads the newest 50 of 100 messages", rate: 1000, sessions: 100, messages: 100

@@ -17,7 +17,7 @@ extension Scenario {
 /// All scenarios, in the order in which they run.
 enum Scenarios {
     static let all: [any Scenario] =
-        RequestScenario.all + [FanOutScenario()] + StoppedReadersScenario.all + [
+        RequestScenario.all + FanOutScenario.all + StoppedReadersScenario.all + [
             MemoryScenario(), SocketMemoryScenario(), ArchiveScenario(), ExpiryScenario(),
         ]
 }
