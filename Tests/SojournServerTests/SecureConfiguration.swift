@@ -1,4 +1,5 @@
 import SojournLoop
+import SojournRedis
 import SojournServer
 import SojournStore
 import SojournTesting
@@ -7,7 +8,7 @@ extension StoreConfiguration {
     /// How to reach the Redis of a test: by its socket, or over TLS in a secure run.
     init(reaching redis: RedisServer, nodeName: String) throws {
         guard let certificate = SecureRun.certificate else {
-            self.init(endpoint: redis.endpoint, nodeName: nodeName)
+            self.init(redis: redis.topology, nodeName: nodeName)
             return
         }
         self.init(endpoint: redis.secureEndpoint, nodeName: nodeName)
@@ -28,5 +29,13 @@ extension ServerConfiguration {
             configuration.credentials.tls = try TLSContext(certificate: certificate.file, key: certificate.key)
         }
         return configuration
+    }
+}
+
+extension RedisServer {
+    /// How nodes reach it in this run.
+    var topology: RedisTopology {
+        if let sentinel = self.sentinel { return .sentinel([sentinel], master: SentinelBed.name) }
+        return self.members.isEmpty ? .standalone(self.endpoint) : .cluster(self.members)
     }
 }

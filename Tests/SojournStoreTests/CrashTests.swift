@@ -85,9 +85,13 @@ import Testing
             try await eventually { ledger.outcomes.withLock { $0.acknowledged.count } > count }
             let pause = clock.now - back
             #expect(pause < .seconds(5))
-            // Both nodes say so, of both their connections.
-            try await eventually { ledger.count(of: "The connection to Redis is back") == 4 * round }
-            #expect(ledger.count(of: "The connection to Redis is lost; it is being restored") == 4 * round)
+            // Both nodes say so, of both their connections to each server.
+            try await eventually {
+                ledger.count(of: "The connection to Redis is back") == 4 * server.everyone.count * round
+            }
+            #expect(
+                ledger.count(of: "The connection to Redis is lost; it is being restored") == 4 * server.everyone.count
+                    * round)
             print("appendfsync \(fsync): serving again \(pause) after Redis answered")
         }
         ledger.isOver.withLock { $0 = true }

@@ -12,7 +12,8 @@ import Testing
 @Suite struct FailoverTests {
     /// Cuts the append-only file right before the transaction that wrote this event.
     fileprivate func forget(from seq: Int, of session: Session, on server: RedisServer) throws {
-        let folder = server.folder.file("appendonlydir")
+        let channel = Keyspace(namespace: "sj", partitions: 16).keys(of: session.id).channel
+        let folder = server.holder(of: channel).folder.file("appendonlydir")
         let name = try #require(
             FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".incr.aof") }.sorted().last)
         let url = URL(fileURLWithPath: folder + "/" + name)
@@ -241,7 +242,9 @@ extension FailoverTests {
         }
         print("the archive was at most \(slowest) behind")
         server.kill9()
-        try FileManager.default.removeItem(atPath: server.folder.file("appendonlydir"))
+        for each in server.everyone {
+            try FileManager.default.removeItem(atPath: each.folder.file("appendonlydir"))
+        }
         try await server.restart()
         try await eventually(within: 60, "the node works again") { (try? await a.session()) != nil }
         try await eventually(within: 60) { try await archive.quarantined().map(\.header.id) == [session.id.text] }

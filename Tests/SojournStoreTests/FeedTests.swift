@@ -125,8 +125,8 @@ import Testing
                 }
                 #expect(try server.listeners(of: session) == 1)
             }
-            // The probes of two nodes, and this one.
-            #expect(try server.calls(of: "ssubscribe") == 3)
+            // The probes of two nodes on each server, and this one.
+            #expect(try server.calls(of: "ssubscribe") == 2 * server.everyone.count + 1)
         }
     }
 

@@ -1,6 +1,7 @@
 import SojournArchive
 import SojournCore
 import SojournLoop
+import SojournRedis
 import SojournTesting
 import Testing
 
@@ -18,7 +19,7 @@ final class StoreNode: Sendable {
         on server: RedisServer, name: String = "node-a", archivePath: String? = nil, loops: Int = 1,
         log: Log = .silent, _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> StoreNode {
-        var configuration = StoreConfiguration(endpoint: server.endpoint, nodeName: name)
+        var configuration = StoreConfiguration(redis: server.topology, nodeName: name)
         if let login = SecureRun.login { (configuration.user, configuration.password) = login }
         configuration.testClock = true
         configuration.partitions = 16
@@ -65,5 +66,13 @@ final class StoreNode: Sendable {
     @discardableResult
     func say(_ text: String, in session: Session) async throws -> SentMessage {
         try await self.store.send(MessageDraft(authorID: Self.user, content: text), to: session.id.text)
+    }
+}
+
+extension RedisServer {
+    /// How nodes reach it in this run.
+    var topology: RedisTopology {
+        if let sentinel = self.sentinel { return .sentinel([sentinel], master: SentinelBed.name) }
+        return self.members.isEmpty ? .standalone(self.endpoint) : .cluster(self.members)
     }
 }

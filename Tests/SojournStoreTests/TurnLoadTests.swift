@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func `a claim costs the same calls beside a thousand idle agents and ten thousand sessions`() async throws {
-        let server = try await RedisServer.start()
+        let server = try await RedisServer.start(alone: true)
         defer { server.stop() }
         let a = try await StoreNode.start(on: server)
         _ = try await a.claim()

@@ -12,7 +12,8 @@ public final class ClusterBed: Sendable {
     /// Starts all of it and waits until each member says that the cluster is well. A master counts as dead after
     /// `nodeTimeout` milliseconds.
     public static func start(
-        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 2_000, _ settings: [String] = []
+        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 2_000, password: String? = nil,
+        _ settings: [String] = []
     ) async throws -> ClusterBed {
         let count = masters * (1 + replicas)
         let servers = (0..<count).map { _ in
@@ -20,7 +21,7 @@ public final class ClusterBed: Sendable {
             return (
                 bus: bus,
                 server: RedisServer(
-                    tcp: true, password: nil,
+                    tcp: true, password: password,
                     settings: [
                         "--cluster-enabled", "yes", "--cluster-port", "\(bus)", "--cluster-node-timeout",
                         "\(nodeTimeout)", "--repl-diskless-sync-delay", "0", "--cluster-migration-barrier", "100",
@@ -48,12 +49,12 @@ public final class ClusterBed: Sendable {
         for server in bed.servers { try server.launch() }
         for server in bed.servers {
             try await eventually(within: 60, "the cluster is well") {
-                (try? server.client().send("CLUSTER", "INFO").string?.contains("cluster_state:ok")) == true
+                (try? server.ownClient().send("CLUSTER", "INFO").string?.contains("cluster_state:ok")) == true
             }
         }
         for server in bed.servers.dropFirst(masters) {
             try await eventually(within: 60, "the replica follows") {
-                try server.client().send("INFO", "replication").string?.contains("master_link_status:up") == true
+                try server.ownClient().send("INFO", "replication").string?.contains("master_link_status:up") == true
             }
         }
         return bed
@@ -64,8 +65,6 @@ public final class ClusterBed: Sendable {
         self.masterCount = masterCount
     }
 
-    deinit { self.stop() }
-
     /// Ends everything. Idempotent.
     public func stop() { for server in self.servers { server.stop() } }
 
@@ -74,12 +73,12 @@ public final class ClusterBed: Sendable {
 
     /// The name of a member among the others.
     public func id(_ place: Int) throws -> String {
-        try self.servers[place].client().send("CLUSTER", "MYID").string ?? ""
+        try self.servers[place].ownClient().send("CLUSTER", "MYID").string ?? ""
     }
 
     /// The member that is the master of a slot, as `member` says.
     public func owner(of slot: Int, askedOf member: Int = 0) throws -> Int? {
-        for range in try self.servers[member].client().send("CLUSTER", "SLOTS").array {
+        for range in try self.servers[member].ownClient().send("CLUSTER", "SLOTS").array {
             let parts = range.array
             guard parts.count > 2, case .int(let first) = parts[0], case .int(let last) = parts[1],
                 (first...last).contains(slot)
@@ -92,7 +91,7 @@ public final class ClusterBed: Sendable {
 
     /// Moves a slot with its keys to another master, as `redis-cli --cluster reshard` does.
     public func migrate(slot: Int, from source: Int, to target: Int, keysAtOnce: Int = 10) throws {
-        let (old, new) = (try self.servers[source].client(), try self.servers[target].client())
+        let (old, new) = (try self.servers[source].ownClient(), try self.servers[target].ownClient())
         try new.send("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", try self.id(source))
         try old.send("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", try self.id(target))
         while true {
@@ -105,7 +104,7 @@ public final class ClusterBed: Sendable {
         try old.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
         for (place, server) in self.servers.enumerated()
         where place < self.masterCount && place != source && place != target {
-            _ = try? server.client().send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
+            _ = try? server.ownClient().send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
         }
     }
 }

@@ -38,6 +38,8 @@ public final class RawRedis {
     private let fd: CInt
     private var buffer: [UInt8] = []
     private var position = 0
+    /// Takes everything, where this stands for a whole cluster.
+    var cluster: RawCluster?
 
     /// Connects, to a numeric address or a Unix socket.
     public init(_ endpoint: Endpoint) throws {
@@ -56,6 +58,7 @@ public final class RawRedis {
     /// Sends one command and waits for its reply.
     @discardableResult
     public func send(_ arguments: [String]) throws -> RawReply {
+        if let cluster { return try cluster.send(arguments) }
         var bytes = Array("*\(arguments.count)\r\n".utf8)
         for argument in arguments { bytes += Array("$\(argument.utf8.count)\r\n\(argument)\r\n".utf8) }
         var sent = 0
@@ -71,6 +74,7 @@ public final class RawRedis {
 
     /// Waits for the next reply or push.
     public func read() throws -> RawReply {
+        if let cluster { return try cluster.read() }
         let line = try self.line()
         let rest = String(line.dropFirst())
         switch line.first {

@@ -1,4 +1,5 @@
 import Foundation
+import SojournCore
 public import SojournLoop
 
 /// A real redis-server of one test: its own folder, Unix socket and, if asked, a free TCP port.
@@ -8,7 +9,9 @@ public final class RedisServer: Sendable {
     /// The TCP port on 127.0.0.1, or 0.
     public let port: Int
     private let settings: [String]
-    private let password: String?
+    let password: String?
+    /// What it is part of.
+    private let around = Locked(TestSurroundings.alone)
     /// The port for TLS in a secure run, or 0.
     private let securePort: Int
     private let process = Locked<TestProcess?>(nil)
@@ -24,14 +27,46 @@ public final class RedisServer: Sendable {
     deinit { self.stop() }
 
     /// Starts a server and waits until it answers. `settings` are redis-server arguments, such as
-    /// `["--maxmemory", "10mb"]`, and win over the defaults (`noeviction`, append-only file, no snapshots).
+    /// `["--maxmemory", "10mb"]`, and win over the defaults (`noeviction`, append-only file, no snapshots). A test that
+    /// is about one server says `alone`; others get what ``TestTopology`` says.
     public static func start(
-        tcp: Bool = false, password: String? = nil, _ settings: [String] = []
+        tcp: Bool = false, password: String? = nil, _ settings: [String] = [], alone: Bool = false,
+        file: String = #fileID
     ) async throws -> RedisServer {
-        let server = RedisServer(tcp: tcp, password: password, settings: settings)
-        try await server.restart()
-        return server
+        switch alone ? .standalone : TestTopology.applying(to: file, tcp: tcp, settings) {
+        case .standalone:
+            let server = RedisServer(tcp: tcp, password: password, settings: settings)
+            try await server.restart()
+            return server
+        case .sentinel:
+            let server = RedisServer(tcp: true, password: password, settings: settings)
+            try await server.restart()
+            let sentinel = try await Self.sentinel(of: server)
+            server.around.withLock { $0 = sentinel }
+            return server
+        case .cluster:
+            let login = password.map { ["--masterauth", $0] } ?? []
+            let bed = try await ClusterBed.start(nodeTimeout: 60_000, password: password, settings + login)
+            let server = bed.servers[0]
+            server.around.withLock { $0 = .cluster(Array(bed.servers.dropFirst())) }
+            return server
+        }
     }
+
+    var surroundings: TestSurroundings { self.around.withLock { $0 } }
+
+    /// Itself, and the other members of its cluster.
+    public var everyone: [RedisServer] { [self] + self.others }
+
+    /// The server that holds a key, among itself and the other members of its cluster, as their slots are at the start.
+    public func holder(of key: String) -> RedisServer {
+        let all = self.everyone
+        let slot = ClusterSlot.of(key)
+        return all[all.indices.last { $0 * PartitionTags.slots / all.count <= slot } ?? 0]
+    }
+
+    /// The other members of its cluster.
+    private var others: [RedisServer] { if case .cluster(let others) = self.surroundings { others } else { [] } }
 
     /// Its Unix socket.
     public var endpoint: Endpoint { .unix(path: self.folder.file("redis.sock")) }
@@ -58,9 +93,14 @@ public final class RedisServer: Sendable {
     public func restart() async throws {
         self.stop()
         try self.launch()
-        try await eventually(within: 20, "redis-server answers") {
-            guard let client = try? self.client() else { return false }
-            return (try? client.send("PING")) == .text("PONG")
+        for server in [self] + self.others {
+            try await eventually(within: 20, "redis-server answers") {
+                guard let client = try? server.ownClient(), (try? client.send("PING")) == .text("PONG") else {
+                    return false
+                }
+                return self.others.isEmpty
+                    || (try? client.send("CLUSTER", "INFO").string?.contains("cluster_state:ok")) == true
+            }
         }
     }
 
@@ -75,6 +115,7 @@ public final class RedisServer: Sendable {
         let access = try self.securePort == 0 ? self.password.map { ["--requirepass", $0] } ?? [] : self.security()
         let process = try TestProcess("redis-server", defaults + access + self.settings)
         self.process.withLock { $0 = process }
+        for other in self.others { try other.launch() }
     }
 
     /// The server's process id, or 0.
@@ -84,7 +125,10 @@ public final class RedisServer: Sendable {
     public func kill9() { self.stop() }
 
     /// Sends it a signal, such as SIGSTOP.
-    public func signal(_ number: CInt) { self.process.withLock { $0?.signal(number) } }
+    public func signal(_ number: CInt) {
+        self.process.withLock { $0?.signal(number) }
+        for other in self.others { other.signal(number) }
+    }
 
     /// Ends it. Idempotent.
     public func stop() {
@@ -94,10 +138,20 @@ public final class RedisServer: Sendable {
         }
         process?.kill9()
         process?.wait()
+        for other in self.others { other.stop() }
     }
 
-    /// A blocking client, authenticated if needed.
+    /// A blocking client, authenticated if needed; of the whole cluster in a run against one.
     public func client() throws -> RawRedis {
+        let client = try self.ownClient()
+        guard !self.others.isEmpty else { return client }
+        let all = [self] + self.others
+        client.cluster = try RawCluster(all.map { try $0.ownClient() }, ports: all.map(\.port))
+        return client
+    }
+
+    /// A blocking client of this server alone, authenticated if needed.
+    func ownClient() throws -> RawRedis {
         let client = try RawRedis(self.endpoint)
         if let password = self.password { _ = try client.send("AUTH", password) }
         return client

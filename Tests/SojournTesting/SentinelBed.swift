@@ -88,3 +88,13 @@ public final class SentinelBed: Sendable {
         return self.servers.first { "\($0.port)" == port?.string }
     }
 }
+
+extension RedisServer {
+    /// How many replicas have all that was written until now, once one has, or after a while.
+    public func replicas() throws -> Int {
+        let client = try self.client()
+        // `WAIT` is about what its connection has seen: for a new one that is nothing.
+        try client.send("PING")
+        return try client.send("WAIT", "1", "20000").string.flatMap { Int($0) } ?? 0
+    }
+}

@@ -63,8 +63,10 @@ enum CRC16 {
         (0..<8).reduce(UInt16(byte) << 8) { value, _ in value & 0x8000 != 0 ? value << 1 ^ 0x1021 : value << 1 }
     }
 
-    static func checksum(_ bytes: [UInt8]) -> UInt16 {
-        bytes.reduce(0) { $0 << 8 ^ Self.table[Int(UInt8(truncatingIfNeeded: $0 >> 8) ^ $1)] }
+    static func checksum(_ bytes: some Sequence<UInt8>) -> UInt16 {
+        var value: UInt16 = 0
+        for byte in bytes { value = value << 8 ^ Self.table[Int(UInt8(truncatingIfNeeded: value >> 8) ^ byte)] }
+        return value
     }
 }
 

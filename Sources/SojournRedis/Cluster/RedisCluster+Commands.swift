@@ -47,7 +47,7 @@ extension RedisCluster {
             var redirections = 0
             var last = "nobody has said yet which server has its slot"
             var pause = 10
-            while EventLoop.now < end, self.state != .closed {
+            while EventLoop.now < end, !self.isClosed {
                 guard let master = target ?? self.owner(of: slot) else {
                     await self.loop.sleep(milliseconds: 20)
                     continue

@@ -8,7 +8,11 @@ import SojournLoop
 /// is not believed: it may be cut off.
 final class RedisCluster {
     /// Who owns which slot, once that is known.
-    private(set) var map: SlotMap?
+    private(set) var map: SlotMap? {
+        didSet { self.masters = self.map?.masters.map { self.master(at: $0) } ?? [] }
+    }
+    /// The masters, in the order of the map.
+    private(set) var masters: [RedisMaster] = []
     /// Why there is no map, as a sentence, or nil.
     private(set) var trouble: String?
     /// Told when slots have changed their masters.
@@ -23,7 +27,7 @@ final class RedisCluster {
     private var lanes: [String: Fifo<CheckedContinuation<Void, Never>>] = [:]
     private var timer: LoopTimer?
     private var isStarted = false
-    private var isClosed = false
+    private(set) var isClosed = false
     private var listens = false
     private var isAsking = false
     /// Whom to ask next, if somebody has said that it knows more; set while the map is to be read again.
@@ -68,14 +72,11 @@ final class RedisCluster {
 
     // MARK: State
 
-    /// The masters, in the order of the map.
-    var masters: [RedisMaster] { self.map?.masters.compactMap { self.byEndpoint[$0] } ?? [] }
-
     var state: RedisConnection.State {
         guard self.isStarted else { return .idle }
         guard !self.isClosed else { return .closed }
         guard let map, map.isComplete else { return .connecting }
-        let states = map.masters.map { self.byEndpoint[$0]?.connection.state ?? .connecting }
+        let states = self.masters.map(\.connection.state)
         for case .refused(let sentence) in states { return .refused(sentence) }
         return states.allSatisfy { $0 == .ready } ? .ready : .connecting
     }
@@ -92,7 +93,7 @@ final class RedisCluster {
     /// Whether commands may be sent there still.
     func isMember(_ master: RedisMaster) -> Bool { self.byEndpoint[master.endpoint] === master }
 
-    func owner(of slot: Int) -> RedisMaster? { self.map?.owner(of: slot).flatMap { self.byEndpoint[$0] } }
+    func owner(of slot: Int) -> RedisMaster? { self.map?.place(of: slot).map { self.masters[$0] } }
 
     /// The connections to a server, made if there are none.
     func master(at endpoint: Endpoint) -> RedisMaster {
@@ -212,7 +213,6 @@ final class RedisCluster {
         let before = self.map
         self.map = map
         for endpoint in map.members where !self.seeds.contains(endpoint) { self.seeds.append(endpoint) }
-        for endpoint in map.masters { _ = self.master(at: endpoint) }
         for (endpoint, master) in self.byEndpoint where !map.masters.contains(endpoint) {
             self.byEndpoint[endpoint] = nil
             master.retire()

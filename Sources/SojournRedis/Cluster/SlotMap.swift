@@ -27,12 +27,18 @@ struct SlotMap: Equatable {
         }
     }
 
-    /// Whether every slot has a master.
-    var isComplete: Bool { !self.owners.contains(0) }
+    /// Slots without a master.
+    private var ownerless = PartitionTags.slots
 
-    func owner(of slot: Int) -> Endpoint? {
+    /// Whether every slot has a master.
+    var isComplete: Bool { self.ownerless == 0 }
+
+    func owner(of slot: Int) -> Endpoint? { self.place(of: slot).map { self.masters[$0] } }
+
+    /// The place of a slot's master among the masters.
+    func place(of slot: Int) -> Int? {
         let owner = Int(self.owners[slot])
-        return owner == 0 ? nil : self.masters[owner - 1]
+        return owner == 0 ? nil : owner - 1
     }
 
     /// Slots have gone to another master.
@@ -40,7 +46,10 @@ struct SlotMap: Equatable {
         let known = self.masters.firstIndex(of: endpoint)
         let place = known ?? self.masters.count
         if known == nil { self.masters.append(endpoint) }
-        for slot in slots { self.owners[slot] = UInt16(place + 1) }
+        for slot in slots {
+            if self.owners[slot] == 0 { self.ownerless -= 1 }
+            self.owners[slot] = UInt16(place + 1)
+        }
     }
 
     /// Reads `MOVED slot host:port` or `ASK slot host:port`.

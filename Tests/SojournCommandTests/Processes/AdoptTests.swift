@@ -17,7 +17,7 @@ import Testing
         return node
     }
 
-    private func url(_ server: RedisServer) -> String { "unix:\(server.folder.file("redis.sock"))" }
+    private func url(_ server: RedisServer) -> String { server.url }
 
     private func adopt(_ archivist: String, _ server: RedisServer, in workspace: Workspace) async throws -> ProgramRun {
         let run = try ProgramRun(

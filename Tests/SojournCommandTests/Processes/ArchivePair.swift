@@ -29,7 +29,7 @@ final class ArchivePair {
         try NodeProcess(
             "node-\(place)", in: self.folder,
             [
-                "--redis", "unix:\(self.server.folder.file("redis.sock"))", "--archive", self.archive(place),
+                "--redis", self.server.url, "--archive", self.archive(place),
                 "--archive-lease-seconds", "0.5", "--partitions", "16", "--test-clock",
             ], environment: crash.map { ["SOJOURN_CRASH_AT": $0] } ?? [:])
     }

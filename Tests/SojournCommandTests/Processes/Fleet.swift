@@ -32,7 +32,7 @@ final class Fleet {
     private func launch(_ place: Int) throws -> NodeProcess {
         try NodeProcess(
             "n\(place)", in: self.folder,
-            ["--redis", "unix:\(self.server.folder.file("redis.sock"))", "--partitions", "16"] + self.arguments)
+            ["--redis", self.server.url, "--partitions", "16"] + self.arguments)
     }
 
     private func `await`(_ node: NodeProcess, _ place: Int) async throws {

@@ -15,7 +15,7 @@ import Testing
         try NodeProcess(
             name, in: self.folder,
             [
-                "--redis", "unix:\(server.folder.file("redis.sock"))", "--partitions", "16", "--log-window", "100",
+                "--redis", server.url, "--partitions", "16", "--log-window", "100",
                 "--archive-lease-seconds", "0.5", "--log-level", "notice",
             ] + (archive ? ["--archive", self.folder.file("archive.sqlite")] : []),
             environment: crash.map { ["SOJOURN_CRASH_AT": $0] } ?? [:])

@@ -17,7 +17,7 @@ import Testing
         return String(sentences.last ?? "")
     }
 
-    private func url(_ server: RedisServer) -> String { "unix:\(server.folder.file("redis.sock"))" }
+    private func url(_ server: RedisServer) -> String { server.url }
 
     @Test func `a Redis that may evict is refused`() async throws {
         let server = try await RedisServer.start(["--maxmemory-policy", "allkeys-lru"])

@@ -76,7 +76,7 @@ import Testing
                 try NodeProcess(
                     name, in: folder,
                     [
-                        "--redis", "unix:\(redis.folder.file("redis.sock"))", "--partitions", "16", "--rate-limits",
+                        "--redis", redis.url, "--partitions", "16", "--rate-limits",
                         "session.read=40/s:20",
                     ], environment: environment))
         }

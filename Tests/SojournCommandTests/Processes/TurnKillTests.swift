@@ -13,7 +13,7 @@ import Testing
         let node = try NodeProcess(
             name, in: folder,
             [
-                "--redis", "unix:\(server.folder.file("redis.sock"))", "--archive", "none", "--partitions", "16",
+                "--redis", server.url, "--archive", "none", "--partitions", "16",
                 "--turn-attempts", "1000",
             ], environment: crash.map { ["SOJOURN_CRASH_AT": $0] } ?? [:])
         try await node.up()

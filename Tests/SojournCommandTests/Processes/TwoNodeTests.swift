@@ -9,7 +9,7 @@ import Testing
 @Suite struct TwoNodeTests {
     private func node(_ name: String, on server: RedisServer, in folder: TemporaryFolder) async throws -> NodeProcess {
         let node = try NodeProcess(
-            name, in: folder, ["--redis", "unix:\(server.folder.file("redis.sock"))", "--partitions", "16"])
+            name, in: folder, ["--redis", server.url, "--partitions", "16"])
         try await node.up()
         return node
     }
