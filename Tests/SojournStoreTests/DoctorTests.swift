@@ -179,7 +179,7 @@ import Testing
 
     @Test func `the share of each master is counted from what the cluster says`() {
         func range(_ first: Int, _ last: Int, _ port: Int) -> RESPValue {
-            .array([.integer(first), .integer(last), .array([.bulk(Array("10.0.0.1".utf8)), .integer(port)])])
+            .array([.integer(first), .integer(last), .array([.bulk(Array("10.0.0.1".utf8)[...]), .integer(port)])])
         }
         let tags = PartitionTags(count: 256)
         let even = RESPValue.array([range(0, 5460, 1), range(5461, 10_922, 2), range(10_923, 16_383, 3)])
