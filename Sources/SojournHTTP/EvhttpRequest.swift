@@ -102,14 +102,18 @@ import SojournLoop
         guard let request = unsafe self.request, let list = unsafe evhttp_request_get_input_headers(request) else {
             return
         }
-        var next = unsafe list.pointee.tqh_first
         // evhttp appends the trailers of a chunked body; they must not pass for fields of the head.
-        for _ in 0..<(self.isStream ? 0 : self.headerCount) {
-            guard let field = unsafe next else { return }
-            if unsafe strcasecmp(field.pointee.key, name) == 0 {
-                guard visit({ unsafe String(cString: field.pointee.value) }) else { return }
+        let count = self.isStream ? 0 : self.headerCount
+        // Once for all fields: as an argument the name would be copied to the heap for each.
+        unsafe name.withCString { wanted in
+            var next = unsafe list.pointee.tqh_first
+            for _ in 0..<count {
+                guard let field = unsafe next else { return }
+                if unsafe strcasecmp(field.pointee.key, wanted) == 0 {
+                    guard visit({ unsafe String(cString: field.pointee.value) }) else { return }
+                }
+                unsafe next = field.pointee.next.tqe_next
             }
-            unsafe next = field.pointee.next.tqe_next
         }
     }
 
