@@ -87,7 +87,7 @@ enum ServeCommand {
             """)
         signals.onHangUp { await node.reload(log: log) }
         let manager = ServiceManager(environment: Environment.variables)
-        manager.tell("READY=1\nSTATUS=serves \(url)")
+        manager.tell("READY=1\nSTATUS=serves \(curl)")
         let watch = manager.watch { await node.passThroughLoops() }
         let signal = await signals.first()
         watch?.cancel()

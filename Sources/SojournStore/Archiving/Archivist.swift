@@ -13,10 +13,10 @@ final class Archivist {
     /// How often partitions are looked at for sessions that nobody has claimed.
     static let interval = 1_000
     /// The most sessions in one transaction.
-    static let batch = 64
-    /// Batches under way at once: while one waits for Redis the other is written, and its transaction takes the
+    static let batch = 256
+    /// Batches under way at once: while one waits for Redis another is written, and its transaction takes the
     /// settlements of the first along.
-    static let workers = 2
+    static let workers = 3
     /// Ids that one look at a partition may take.
     static let perLook = 32
     /// The most events that one batch holds in memory, unless a single session has more.
