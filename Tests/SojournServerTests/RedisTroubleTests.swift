@@ -166,7 +166,9 @@ extension RedisServer {
 
     /// How many connections were cut because of what waited for them.
     fileprivate func cuts() throws -> Int {
-        let log = try String(contentsOfFile: self.folder.file("redis.log"), encoding: .utf8)
-        return log.components(separatedBy: "overcoming of output buffer limits").count - 1
+        try self.everyone.reduce(0) {
+            let log = try String(contentsOfFile: $1.folder.file("redis.log"), encoding: .utf8)
+            return $0 + log.components(separatedBy: "overcoming of output buffer limits").count - 1
+        }
     }
 }
