@@ -53,7 +53,8 @@ import Testing
                 let cuts = try redis.cuts()
                 let gate = DispatchSemaphore(value: 0)
                 for (loop, _) in b.server.parts { loop.execute { _ = gate.wait(timeout: .now() + 30) } }
-                try await write(300, bytes: 7000)
+                // Over TCP the system itself takes some megabytes.
+                try await write(redis.url.hasPrefix("unix:") ? 300 : 2500, bytes: 7000)
                 for _ in b.server.parts { gate.signal() }
                 #expect(try redis.cuts() >= cuts + listeners - 1, "nothing was cut")
             }
