@@ -53,7 +53,8 @@ import Testing
                 let cuts = try redis.cuts()
                 let gate = DispatchSemaphore(value: 0)
                 for (loop, _) in b.server.parts { loop.execute { _ = gate.wait(timeout: .now() + 30) } }
-                try await write(300, bytes: 7000)
+                // Over TCP the system itself takes some megabytes.
+                try await write(redis.url.hasPrefix("unix:") ? 300 : 2500, bytes: 7000)
                 for _ in b.server.parts { gate.signal() }
                 #expect(try redis.cuts() >= cuts + listeners - 1, "nothing was cut")
             }
@@ -166,7 +167,9 @@ extension RedisServer {
 
     /// How many connections were cut because of what waited for them.
     fileprivate func cuts() throws -> Int {
-        let log = try String(contentsOfFile: self.folder.file("redis.log"), encoding: .utf8)
-        return log.components(separatedBy: "overcoming of output buffer limits").count - 1
+        try self.everyone.reduce(0) {
+            let log = try String(contentsOfFile: $1.folder.file("redis.log"), encoding: .utf8)
+            return $0 + log.components(separatedBy: "overcoming of output buffer limits").count - 1
+        }
     }
 }

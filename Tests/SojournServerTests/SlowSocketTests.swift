@@ -109,7 +109,7 @@ import Testing
         #expect(try stream.next()?.event == "stream.ready")
         for _ in 0..<160 { try await node.answer(String(repeating: "x", count: 60 * 1024), in: id) }
         #expect(try await node.counters().demotions == 2)
-        let command = try RawRedis(redis.endpoint)
+        let command = try redis.client()
         let key = try #require(try command.send("KEYS", "*:l:\(id)").array.first?.string)
         try command.send("LTRIM", key, "-2", "-1")
         var seqs: [Int] = []

@@ -123,6 +123,8 @@ final class SentinelLoad: Sendable {
     var kept: Set<String> { self.keptIDs.withLock { $0 } }
     /// How many messages were acknowledged of which no replica is known to have them.
     var unkept: Int { self.acknowledged - self.kept.count }
+    /// How many messages were refused, or may or may not be there.
+    var refused: Int { self.counts.withLock { $0.refused } }
     var acknowledged: Int { self.counts.withLock { $0.acknowledged } }
 
     static func sessions(_ count: Int, on node: StoreNode) async throws -> [Session] {

@@ -16,7 +16,10 @@ import Testing
         _ = try await a.claim()
         let id = try await a.session(minutes: 600).id
         let stops = Tally()
-        let heard = try await a.store.onShard { ChannelRecord(server.endpoint, $0.keyspace.keys(of: id).channel) }
+        let heard = try await a.store.onShard {
+            let channel = $0.keyspace.keys(of: id).channel
+            return ChannelRecord(server.holder(of: channel).endpoint, channel)
+        }
         try await heard.listens()
         try await a.say("0", in: id, ifBusy: .reject)
         try await withThrowingTaskGroup(of: Void.self) { group in

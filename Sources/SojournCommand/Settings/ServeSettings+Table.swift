@@ -54,8 +54,9 @@ extension ServeSettings {
         ) { $0.data = try Rule.path($1) },
         Setting(
             name: "redis", placeholder: "URL", standard: "a private redis-server in the data folder",
-            help: "redis[s]://[user:password@]host[:port][/db], unix:/path[?db=0&user=…&password=…], or "
-                + "redis[s]+sentinel://[user:password@]host[:port][,host…]/master[/db]",
+            help: "redis[s]://[user:password@]host[:port][/db], unix:/path[?db=0&user=…&password=…], "
+                + "redis[s]+sentinel://[user:password@]host[:port][,host…]/master[/db], or "
+                + "redis[s]+cluster://[user:password@]host[:port][,host…]",
             shown: RedisAddress.redacted
         ) { $0.redis = try RedisAddress($1) },
         Setting(

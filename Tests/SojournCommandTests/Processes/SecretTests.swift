@@ -10,7 +10,7 @@ import Testing
     private static let secrets = ["hunter2-redis", "hunter3-key", "hunter4-token", "hunter5-content"]
 
     @Test func `no secret and no message is in a log, an error or a process title`() async throws {
-        let redis = try await RedisServer.start(password: "hunter2-redis")
+        let redis = try await RedisServer.start(password: "hunter2-redis", alone: true)
         defer { redis.stop() }
         let folder = TemporaryFolder()
         let signing = Data("hunter4-token-0123456789abcdefgh".utf8).base64EncodedString()
