@@ -198,8 +198,8 @@ import Testing
                 $0.hasPrefix("ACL SETUSER sojourn ")
             })
         let allowed = Set(line.split(separator: " ").filter { $0.hasPrefix("+") }.map { String($0.dropFirst()) })
-        let parts: Set<String> = ["config", "client", "script"]
-        let used = Doctor.commands.split(separator: ";").map { command -> String in
+        let parts: Set<String> = ["config", "client", "script", "cluster"]
+        let used = (Doctor.commands + "; " + Doctor.clusterCommands).split(separator: ";").map { command -> String in
             let words = command.split(separator: " ").map(String.init)
             return parts.contains(words[0]) ? "\(words[0])|\(words[1])" : words[0]
         }

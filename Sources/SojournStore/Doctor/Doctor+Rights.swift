@@ -12,9 +12,14 @@ extension Doctor {
         zadd k 1 v; zrem k v; zrange k 0 1; zscore k v; zcard k; zcount k 0 1; zpopmin k; zremrangebyscore k 0 1
         """
 
+    /// Those that they use in a cluster besides.
+    static let clusterCommands = "asking; cluster info; cluster slots"
+
     private var words: [[String]] {
         let key = self.shard.keyspace.due(0) + ":doctor"
-        return Self.commands.split(separator: ";").map { line in
+        var commands = Self.commands
+        if case .cluster = self.shard.configuration.redis { commands += "; " + Self.clusterCommands }
+        return commands.split(separator: ";").map { line in
             line.split(separator: " ").map { $0 == "k" ? key : String($0) }
         }
     }
