@@ -4,14 +4,16 @@
 -- ARGV[1] id   ARGV[2] archivist   ARGV[3] 16 hex digits for its token   ARGV[4] live archivists, with a
 --   space before and behind each, or "" when they are not known
 -- ARGV[5] first seq to read, or "" for the one after the archived head   ARGV[6] how many events at the most (512)
+-- ARGV[7] 0 if it may only go on following
 -- Returns {1, now, token, archived head, head, epoch, first seq that can be had, first seq that is read, {events},
 --   {fields}, blob}, with fields and blob only at the beginning or when a first seq is given; {0} it does not live;
---   {2, archivist} another one follows it; {3, archivist} only that one has the beginning, and it is gone
+--   {2, archivist} another one follows it; {3, archivist} only that one has the beginning, and it is gone;
+--   {4} nobody follows it who is there
 --- @include "clock"
 --- @include "fields"
 --- @include "slice"
 local s, clk, blob, log, wb = unpack(KEYS)
-local id, owner, random, live, first, limit = unpack(ARGV)
+local id, owner, random, live, first, limit, mayBegin = unpack(ARGV)
 local _, now = clock(clk)
 local h = fields(s, 's', 'q', 'e', 'wo', 'wa', 'wf')
 if not h.q or h.s then
@@ -24,6 +26,7 @@ local follower, token = string.match(h.wo or '', '^([^.]*)%.(.*)$')
 if follower ~= owner then
   local isThere = live == '' or string.find(live, ' ' .. (follower or '') .. ' ', 1, true)
   if follower and isThere then return {2, follower} end
+  if mayBegin == '0' then return {4} end
   if oldest > 1 then return {3, follower or ''} end
   token = random
   redis.call('HSET', s, 'wo', owner .. '.' .. token, 'wa', 0, 'wf', 1)

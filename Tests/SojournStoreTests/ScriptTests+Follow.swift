@@ -8,12 +8,12 @@ import Testing
 extension ScriptTests {
     private func follow(
         _ bed: ScriptBed, _ id: SessionID, by owner: String = "a", token: String = "t1", live: String = "",
-        from: String = "", limit: Int = 100
+        from: String = "", limit: Int = 100, mayBegin: Bool = true
     ) throws -> [RawReply] {
         let keys = bed.keys(id)
         return try bed.call(
             bed.scripts.follow, [keys.session, keys.clock, keys.blob, keys.log, keys.behind],
-            [id.text, owner, token, live, from, "\(limit)"]
+            [id.text, owner, token, live, from, "\(limit)", mayBegin ? "1" : "0"]
         ).array
     }
 
@@ -44,6 +44,18 @@ extension ScriptTests {
         try bed.redis.send("ZADD", bed.behind, "1000", id.text)
         #expect(try self.trim(bed, id, upTo: 3) == .array([1, 0]))
         #expect(try bed.score(bed.behind, id) == 1000)
+    }
+
+    @Test func `who may only go on following begins with none`() async throws {
+        let bed = try await ScriptBed.start()
+        let id = try bed.made()
+        #expect(try self.follow(bed, id, mayBegin: false) == [4])
+        #expect(try bed.hash(bed.keys(id).session)["wo"] == nil)
+        #expect(try bed.score(bed.behind, id) != nil)
+        #expect(try self.follow(bed, id).first == 1)
+        #expect(try self.follow(bed, id, mayBegin: false).first == 1)
+        #expect(try self.follow(bed, id, by: "b", live: " b ", mayBegin: false) == [4])
+        #expect(try self.follow(bed, id, by: "b", live: " a b ", mayBegin: false) == [2, "a"])
     }
 
     @Test func `whatever logs an event lists the session, and a follower that has all takes it off`() async throws {

@@ -8,7 +8,7 @@ import SojournRedis
 ///
 ///     list of sessions with news -> follow (read, and be the follower) -> SQLite -> trim (tell Redis, which lets go)
 ///
-/// The first archivist to come follows a session, and hands it over at the end. While it is away another one takes over
+/// The archivist of its partition follows a session from the beginning, and hands it over at the end. While it is away another one takes over
 /// only if Redis has the whole log. A crash between any two steps is harmless: the stretch is read and written again.
 /// Loop-confined; one an archivist.
 final class WriteBehind {
@@ -27,7 +27,8 @@ final class WriteBehind {
     let shard: StoreShard
     let archive: Archive
     let registry: Registry
-    /// The partitions in which this archivist follows sessions that may not be its own by rendezvous.
+    /// The partitions in which this archivist follows sessions. Those that are not its own by rendezvous any more are
+    /// looked at on behalf of these sessions only.
     var partitions: Set<Int> = []
     /// Sessions that cannot be followed here, and until when they are left alone.
     var strangers: [SessionID: Int] = [:]
@@ -171,6 +172,7 @@ final class WriteBehind {
                 args: [
                     .string(id.text), .string(self.archive.id), .string(random), .string(self.registry.words),
                     .string(first.map { String($0) } ?? ""), .integer(StoreShard.stretch),
+                    .integer(self.registry.partitions.contains(id.partition) ? 1 : 0),
                 ])
         else { return nil }
         switch answer.first?.int {
