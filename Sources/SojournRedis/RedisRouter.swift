@@ -76,6 +76,12 @@ public final class RedisRouter {
         }
     }
 
+    /// Why the last attempt to connect to the one server failed, or its connection was lost; nil before that.
+    public var reason: String? {
+        guard case .one(let master, _) = self.way else { return nil }
+        return master.connection.trouble
+    }
+
     /// The connections to the masters as they are known now, for what concerns all keys, such as `SCAN`.
     public var masters: [RedisConnection] {
         switch self.way {

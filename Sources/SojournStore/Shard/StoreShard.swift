@@ -119,7 +119,7 @@ package final class StoreShard {
         } catch {
             if let trouble = self.redis.trouble { throw StoreError(.storeUnavailable, trouble) }
             guard self.redis.state != .ready else { throw error }
-            let reason = self.redis.trouble.map { " (\($0))" } ?? ""
+            let reason = self.redis.reason.map { " (\($0))" } ?? ""
             throw StoreError(
                 .storeUnavailable,
                 "redis at \(self.configuration.redis) does not answer\(reason): start it, or see --redis")
