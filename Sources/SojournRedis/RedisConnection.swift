@@ -28,7 +28,7 @@ public final class RedisConnection {
     public private(set) var state: State = .idle {
         didSet { if self.state != oldValue { self.onStateChange?(self.state) } }
     }
-    /// Why the last attempt to connect failed, or the connection was lost; nil before that.
+    /// Why there is no connection: what was heard last, unless that only was the end. Nil while there is one.
     public private(set) var trouble: String?
     /// Told of each change of ``state``, on the loop.
     public var onStateChange: ((State) -> Void)?
@@ -212,6 +212,7 @@ public final class RedisConnection {
         self.adopt(isMaster: isMaster, replid: replid)
         if !isMaster { self.tellNoMaster() }
         self.state = .ready
+        self.trouble = nil
         self.refreshIsOut = false
         self.refreshTimer?.start(afterMilliseconds: self.options.refreshIntervalMs)
         self.flushSoon()
@@ -219,7 +220,8 @@ public final class RedisConnection {
 
     private func linkIsLost(_ reason: String) {
         self.refreshTimer?.stop()
-        self.trouble = reason
+        // A server that does not want us says so and closes, and its last words may get lost; once heard, they count.
+        if self.trouble == nil || reason != ByteStream.CloseReason.endOfFile.description { self.trouble = reason }
         self.pipeline.connectionLost(reason)
         if self.pipeline.refusal == nil { self.state = .connecting }
     }

@@ -76,7 +76,7 @@ public final class RedisRouter {
         }
     }
 
-    /// Why the last attempt to connect to the one server failed, or its connection was lost; nil before that.
+    /// Why there is no connection to the one server, as far as it is known; nil while there is one.
     public var reason: String? {
         guard case .one(let master, _) = self.way else { return nil }
         return master.connection.trouble
