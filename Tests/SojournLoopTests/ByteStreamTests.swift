@@ -152,7 +152,7 @@ private final class Client {
         // A TCP socket with a full backlog swallows further connection requests.
         let fd = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         defer { close(fd) }
-        let port = TestListener.bindLoopback(fd)
+        let port = try #require(TestListener.bindLoopback(fd))
         listen(fd, 0)
         let fillers = (0..<4).map { _ in TestListener.startConnecting(port: port) }
         defer { for filler in fillers { close(filler) } }

@@ -16,7 +16,8 @@ public final class TestListener: Sendable {
             self.endpoint = .unix(path: unixPath)
         } else {
             fd = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-            self.endpoint = .tcp(host: "127.0.0.1", port: Self.bindLoopback(fd))
+            guard let port = Self.bindLoopback(fd) else { preconditionFailure("bind: errno \(errno)") }
+            self.endpoint = .tcp(host: "127.0.0.1", port: port)
         }
         precondition(listen(fd, 128) == 0, "listen: errno \(errno)")
         self.fd = fd
@@ -36,19 +37,20 @@ public final class TestListener: Sendable {
     /// Stops accepting. Idempotent while the listener is held.
     public func stop() { shutdown(self.fd, CInt(SHUT_RDWR)) }
 
-    /// Binds a socket to a port that is free now and returns it.
-    public static func bindLoopback(_ fd: CInt) -> Int {
+    /// Binds a socket to this port, or to one that is free now, and returns it; nil when it is taken.
+    @discardableResult
+    public static func bindLoopback(_ fd: CInt, port: Int = 0) -> Int? {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) {
+        let isBound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                precondition(bind(fd, $0, length) == 0, "bind: errno \(errno)")
-                getsockname(fd, $0, &length)
+                bind(fd, $0, length) == 0 && getsockname(fd, $0, &length) == 0
             }
         }
-        return Int(UInt16(bigEndian: address.sin_port))
+        return isBound ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 
     /// Lends the socket address of a Unix path.
@@ -63,11 +65,20 @@ public final class TestListener: Sendable {
         }
     }
 
-    /// A TCP port of 127.0.0.1 that is free at the moment.
+    /// Below the ports that the system gives to those who connect, so that none of them takes one that was found free.
+    private static let nextPort = Locked(Int.random(in: 12_000..<32_000))
+
+    /// A TCP port of 127.0.0.1 that is free at the moment, and that nobody else in this process is told of soon.
     public static func freePort() -> Int {
-        let fd = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        defer { Glibc.close(fd) }
-        return Self.bindLoopback(fd)
+        while true {
+            let port = Self.nextPort.withLock { next in
+                next = next < 32_000 ? next + 1 : 12_000
+                return next
+            }
+            let fd = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+            defer { Glibc.close(fd) }
+            if Self.bindLoopback(fd, port: port) != nil { return port }
+        }
     }
 
     /// A non-blocking socket that began to connect to a port of 127.0.0.1.
