@@ -108,7 +108,8 @@ final class NodeServer {
         exchange.addToAnswer(fields)
         if !self.cors.isEmpty, self.answersPreflight(exchange, segments) { return }
         var caller = Caller.anyone
-        if segments.first == "api", match.route?.isOpen != true {
+        // Of an open path nobody needs a key to hear which methods it has.
+        if segments.first == "api", match.route?.isOpen != true, exchange.path != Self.webSocketPath {
             let now = self.shard.now
             guard let known = self.gate.caller(of: exchange, withQuery: match.route?.takesQueryToken == true, at: now)
             else { return self.turnAway(exchange) }

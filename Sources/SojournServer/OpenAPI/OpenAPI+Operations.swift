@@ -16,7 +16,7 @@ extension OpenAPI {
         "POST \(base)": Operation(
             "Creates a session, or answers with the live one that holds the conversation key", headers: once,
             body: """
-                agentId uuid, userId uuid, metadata? object?, timeoutConfig? TimeoutWish, conversationKey? string?, \
+                agentId uuid, userId uuid, metadata? object?, timeoutConfig? any, conversationKey? string?, \
                 ifBusy? any, aliveWhileWatched? boolean?
                 """,
             example: [
