@@ -52,8 +52,8 @@ private final class Peer: HTTPCarrier {
 
     func header(_ name: String) -> String? { self.fields[name.lowercased()] }
     func headers(_ name: String) -> [String] { self.header(name).map { [$0] } ?? [] }
-    func answer(status: Int, headers: HTTPHeaders, body: [UInt8]) { fatalError("the handshake was refused") }
-    func startStream(status: Int, headers: HTTPHeaders) { fatalError("a stream began") }
+    func answer(status: Int, headers: HTTPHeaders, more: HTTPHeaders, body: [UInt8]) { fatalError("refused") }
+    func startStream(status: Int, headers: HTTPHeaders, more: HTTPHeaders) { fatalError("a stream began") }
     func takeOver(headers: HTTPHeaders, readable: @escaping () -> Void) { self.readable = readable }
     func write(_ bytes: Span<UInt8>) { for index in bytes.indices { self.outgoing.append(bytes[index]) } }
     func endStream() { self.isClosed = true }
