@@ -81,8 +81,10 @@ public final class TestProcess: Sendable {
         }
     }
 
-    /// A program of this package: it is built into the folder of the test bundle.
+    /// A program of this package: it is built into the folder of the test bundle, unless `SOJOURN_TEST_PROGRAMS` names the
+    /// folder of another build.
     public static func built(_ name: String) -> String {
+        if let folder = getenv("SOJOURN_TEST_PROGRAMS") { return "\(String(cString: folder))/\(name)" }
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         precondition(count > 0, "/proc/self/exe: errno \(errno)")

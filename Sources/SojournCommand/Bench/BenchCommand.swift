@@ -63,13 +63,12 @@ enum BenchCommand {
             _exit(128 + signal)
         }
         defer { watch.cancel() }
+        let progress = options.isQuiet ? nil : Progress("bench")
         return try await loop.run { [rig] in
-            let bench = Bench(loop: loop, options: options, rig: rig) { text in
-                if !options.isQuiet { File.write(Array("\r\u{1B}[K\(scenario.name): \(text)".utf8), to: 2) }
-            }
+            let bench = Bench(loop: loop, options: options, rig: rig) { text in progress?.tell { text } }
             defer {
                 bench.close()
-                if !options.isQuiet { File.write(Array("\r\u{1B}[K".utf8), to: 2) }
+                progress?.end()
             }
             return try await scenario.run(bench)
         }

@@ -65,9 +65,9 @@ import Testing
 
         var (quiet, abused, growth): ([Int], [Int], [Int]) = ([], [], [])
         var cut: [Attack: Int] = [:]
-        // Beside the other tests a latency says nothing; SOJOURN_TEST_ALONE says that there are none. What else runs on
-        // this machine disturbs one round or another: two must show the attackers alone.
-        let isAlone = ProcessInfo.processInfo.environment["SOJOURN_TEST_ALONE"] != nil
+        // Beside the other tests a latency says nothing. What else runs on this machine disturbs one round or another: two
+        // must show the attackers alone.
+        let isAlone = TestRun.isAlone
         func calm() -> Int { zip(quiet, abused).count { $1 <= 2 * $0 } }
         var isLast = false
         while !isLast {

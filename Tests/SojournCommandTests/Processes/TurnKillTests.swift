@@ -87,12 +87,22 @@ import Testing
             throw Unanswered(description: "no node answers \(path)")
         }
 
-        /// Waits for a turn that runs.
+        /// Waits for a turn that runs; workers that have done all there was are given more.
         func someTurnRuns() async throws {
             try await eventually(within: 120, "a turn runs") {
-                try self.ids.contains {
+                let isOne = try self.ids.contains {
                     try self.ask("\(NodeProcess.sessions)/\($0)")["status"] as? String == "running"
                 }
+                if try !isOne && self.isAllAnswered() { try await self.say(in: self.ids[0]) }
+                return isOne
+            }
+        }
+
+        /// Whether every message has its turn, and each is completed.
+        func isAllAnswered() throws -> Bool {
+            try self.ids.allSatisfy { id in
+                let turns = try self.ask("\(NodeProcess.sessions)/\(id)/turns")["turns"] as? [[String: Any]] ?? []
+                return turns.count == self.said[id] && turns.allSatisfy { $0["status"] as? String == "completed" }
             }
         }
 
@@ -168,12 +178,7 @@ import Testing
             default: try crew.killWorkers([0, 1, 2])
             }
         }
-        try await eventually(within: 120, "all is answered") {
-            try crew.ids.allSatisfy { id in
-                let turns = try crew.ask("\(NodeProcess.sessions)/\(id)/turns")["turns"] as? [[String: Any]] ?? []
-                return turns.count == crew.said[id] && turns.allSatisfy { $0["status"] as? String == "completed" }
-            }
-        }
+        try await eventually(within: 120, "all is answered") { try crew.isAllAnswered() }
         let again = try crew.verify()
         #expect(again > 0, "no kill hit a turn that ran")
         let turns = crew.said.values.reduce(0, +)

@@ -50,9 +50,9 @@ struct ArchiveBench: Sendable {
     let searches: Int
     private let made = MadeUpSessions()
     /// Sessions in one transaction, as in a node.
-    private static let batch = 64
+    private static let batch = 256
     /// Batches that are made up at once, while the ones before are written.
-    private static let block = 16
+    private static let block = 4
 
     init(path: String, sessions: Int, searches: Int) {
         (self.path, self.sessions, self.searches) = (path, sessions, searches)
@@ -82,6 +82,9 @@ struct ArchiveBench: Sendable {
         }
         report["rowsPerSecond"] = rows / seconds
         report["ofBare"] = bareSeconds / seconds
+        let batches = Double((self.sessions + Self.batch - 1) / Self.batch)
+        report["bareTransactionsPerSecond"] = batches / bareSeconds
+        report["transactionsPerSecond"] = Double(try await archive.stats().transactions) / seconds
         report["cpuSeconds"] = try await archive.threadSeconds()
         let left = try await archive.unindexed()
         let begin = OpenLoop.now()
