@@ -129,4 +129,24 @@ import Testing
         #expect(try node.call("GET", "/\(id)")["version"] == 1)
         await node.stop()
     }
+
+    @Test func `a node that is told to stop while Redis goes away does not wait for it`() async throws {
+        for round in 1...3 {
+            let redis = try await RedisServer.start()
+            defer { redis.stop() }
+            let folder = TemporaryFolder()
+            let limit = 60_000
+            let node = try await TestNode.start(
+                on: redis, archivePath: folder.file("archive"), store: { $0.commandTimeout = limit })
+            _ = try node.create()
+            redis.signal(SIGSTOP)
+            let begin = ContinuousClock.now
+            // Meanwhile it asks, and gets no answer.
+            try await eventually("some passes") { ContinuousClock.now - begin > .milliseconds(700) }
+            async let stopped: Void = node.stop()
+            redis.kill9()
+            await stopped
+            #expect(ContinuousClock.now - begin < .milliseconds(limit / 2), "round \(round)")
+        }
+    }
 }

@@ -15,6 +15,9 @@ package final class NodeDuties {
     private let purger: Purger?
     let archivist: Archivist?
     let retirement: Retirement?
+    private var hasStopped = false
+    /// For how many milliseconds Redis may be away while the node stops.
+    private static let patience = 500
 
     /// The archivists that take sessions, as this one sees them; none on a node without an archive.
     package var archivistsAtWork: [String] { self.archiving?.live ?? [] }
@@ -55,7 +58,19 @@ package final class NodeDuties {
     }
 
     /// Takes this node's connections off, stops sweeping, flushes the archive batch, leaves the registries.
+    ///
+    /// When Redis goes away meanwhile, no answer of it is waited for: what is half done lapses, and others take it over.
     func stop() async {
+        let (shard, loop) = (self.shard, self.shard.loop)
+        loop.spawn { [weak self] in
+            var awaySince = EventLoop.now
+            while self?.hasStopped == false, EventLoop.now - awaySince < Self.patience {
+                if shard.isConnected { awaySince = EventLoop.now }
+                await loop.sleep(milliseconds: 50)
+            }
+            if self?.hasStopped == false { shard.close() }
+        }
+        defer { self.hasStopped = true }
         await self.presence.stop()
         await self.retirement?.stop()
         await self.sweeper.stop()
