@@ -110,8 +110,14 @@ static const unsigned char lua_report[] = {
 static const unsigned char lua_ring[] = {
 #embed "../../lua/ring.lua"
 };
+static const unsigned char lua_sample[] = {
+#embed "../../lua/sample.lua"
+};
 static const unsigned char lua_say[] = {
 #embed "../../lua/say.lua"
+};
+static const unsigned char lua_stand[] = {
+#embed "../../lua/stand.lua"
 };
 static const unsigned char lua_stats[] = {
 #embed "../../lua/stats.lua"
@@ -247,7 +253,9 @@ static const csojourn_lua_file files[] = {
     { "reply", lua_reply, sizeof lua_reply },
     { "report", lua_report, sizeof lua_report },
     { "ring", lua_ring, sizeof lua_ring },
+    { "sample", lua_sample, sizeof lua_sample },
     { "say", lua_say, sizeof lua_say },
+    { "stand", lua_stand, sizeof lua_stand },
     { "stats", lua_stats, sizeof lua_stats },
     { "steal", lua_steal, sizeof lua_steal },
     { "tick", lua_tick, sizeof lua_tick },

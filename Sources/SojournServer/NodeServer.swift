@@ -38,6 +38,7 @@ final class NodeServer {
     var tallies: [RequestTally] = []
     private var names = RequestNames()
     private var counts: (at: Int, counts: StoreCounts)?
+    private var standings: (at: Int, standings: SessionStandings)?
     /// Asks the node's archivist what troubles it; set by the server.
     var archiveTrouble: () async -> String? = { nil }
     /// What all loops of the node have to say; set by the server.
@@ -186,6 +187,14 @@ final class NodeServer {
         if let counts, EventLoop.now - counts.at < 1000 { return counts.counts }
         let fresh = try await self.shard.counts(soon: self.shard.configuration.timeouts.defaults.warning)
         self.counts = (EventLoop.now, fresh)
+        return fresh
+    }
+
+    /// How sessions stand, at most five seconds old, whoever asks.
+    func sessionStandings() async throws(StoreError) -> SessionStandings {
+        if let standings, EventLoop.now - standings.at < 5000 { return standings.standings }
+        let fresh = try await self.shard.standings()
+        self.standings = (EventLoop.now, fresh)
         return fresh
     }
 

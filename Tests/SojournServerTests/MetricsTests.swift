@@ -97,6 +97,49 @@ import Testing
         await node.stop()
     }
 
+    @Test func `sessions are counted by status and phase`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let node = try await TestNode.start(on: redis)
+        func standing() throws -> [String: Double] {
+            let figures = try node.figures()
+            var counts: [String: Double] = [:]
+            for (label, family) in [
+                ("status", "sojourn_sessions_by_status"), ("phase", "sojourn_sessions_by_phase"),
+            ] {
+                for sample in figures.families[family]?.samples ?? [] where sample.value != 0 {
+                    counts["\(label) \(sample.labels[label] ?? "")"] = sample.value
+                }
+            }
+            return counts
+        }
+        #expect(try standing() == [:])
+        #expect(try node.figures().families["sojourn_sessions_by_status"]?.samples.count == 6)
+        #expect(try node.figures().families["sojourn_sessions_by_phase"]?.samples.count == 5)
+        // One that nothing was said in, one that is used, one whose turn runs, and one that has ended.
+        let ids = try (0..<4).map { _ in try node.create() }
+        let claim = "/api/messaging/agents/\(TestNode.agent)/turns/claim"
+        #expect(try node.call("POST", target: claim).status == 200)
+        try node.say("hello", in: ids[2])
+        #expect(try node.call("POST", target: claim)["turns"]?.array?.count == 1)
+        try node.say("hello", in: ids[1])
+        #expect(try node.call("DELETE", "/\(ids[3])").status == 200)
+        try await eventually("they are counted") {
+            try standing() == [
+                "status idle": 2, "status running": 1, "status ended": 1, "phase created": 1, "phase active": 2,
+                "phase closed": 1,
+            ]
+        }
+        try node.advance(minutes: 20)
+        try await eventually("they fall asleep") {
+            let now = try standing()
+            return now["phase dormant"] == 2 && now["phase created"] == 1 && now["status running"] == nil
+        }
+        try node.advance(minutes: 6)
+        try await eventually("they are about to expire") { try standing()["phase expiring"] == 3 }
+        await node.stop()
+    }
+
     @Test func `turns, their waits, and calls that failed are counted`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }
@@ -121,7 +164,9 @@ import Testing
         // The figures come without Redis, too; what only Redis knows is missing then.
         try await eventually("the loss is seen") { try node.figures()["sojourn_loops_connected"] == 0 }
         let without = try node.figures()
-        #expect(without.families["sojourn_sessions"] == nil)
+        for name in ["sojourn_sessions", "sojourn_sessions_by_status", "sojourn_sessions_by_phase"] {
+            #expect(without.families[name] == nil, "\(name)")
+        }
         #expect(without.families["sojourn_redis_errors_total"]?.samples.isEmpty == false)
         try await redis.restart()
         try await eventually("Redis is back") {
@@ -149,8 +194,8 @@ import Testing
         let figures = try node.figures()
         #expect(
             figures.labels.isSubset(of: [
-                "author", "cause", "code", "connection", "kind", "le", "loop", "method", "node", "op", "reason",
-                "route",
+                "author", "cause", "code", "connection", "kind", "le", "loop", "method", "node", "op", "phase",
+                "reason", "route",
                 "script", "state", "status", "transport", "version",
             ]))
         await node.stop()

@@ -66,6 +66,7 @@ import Testing
             "disown": "#!lua flags=allow-oom", "note": "#!lua flags=allow-oom",
             "mend": "#!lua flags=allow-oom",
             "presence": "#!lua", "present": "#!lua flags=no-writes",
+            "sample": "#!lua flags=no-writes", "stand": "#!lua flags=no-writes",
             "create": "#!lua", "append": "#!lua", "patch": "#!lua", "meta": "#!lua",
         ]
         for script in self.production.all {

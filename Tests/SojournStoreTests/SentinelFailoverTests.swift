@@ -116,6 +116,7 @@ final class SentinelLoad: Sendable {
     let readers: [WatchRecord]
     private let counts = Locked((acknowledged: 0, refused: 0))
     private let isOver = Locked(false)
+    private let complaints = Locked<Set<String>>([])
     private let keptIDs = Locked<Set<String>>([])
     private let writers = Locked<[Task<Void, any Error>]>([])
 
@@ -123,6 +124,8 @@ final class SentinelLoad: Sendable {
     var kept: Set<String> { self.keptIDs.withLock { $0 } }
     /// How many messages were acknowledged of which no replica is known to have them.
     var unkept: Int { self.acknowledged - self.kept.count }
+    /// Why messages were not acknowledged.
+    var reasons: Set<String> { self.complaints.withLock { $0 } }
     /// How many messages were refused, or may or may not be there.
     var refused: Int { self.counts.withLock { $0.refused } }
     var acknowledged: Int { self.counts.withLock { $0.acknowledged } }
@@ -160,6 +163,7 @@ final class SentinelLoad: Sendable {
                 self.counts.withLock { $0.acknowledged += 1 }
             } catch let error as StoreError where error.code == .outcomeUnknown || error.code == .storeUnavailable {
                 self.counts.withLock { $0.refused += 1 }
+                self.complaints.withLock { _ = $0.insert("\(error.code): \(error.message)") }
             }
         }
     }

@@ -21,11 +21,7 @@ public final class ClusterBed: Sendable {
             return (
                 bus: bus,
                 server: RedisServer(
-                    tcp: true, password: password,
-                    settings: [
-                        "--cluster-enabled", "yes", "--cluster-port", "\(bus)", "--cluster-node-timeout",
-                        "\(nodeTimeout)", "--repl-diskless-sync-delay", "0", "--cluster-migration-barrier", "100",
-                    ] + settings)
+                    tcp: true, password: password, settings: Self.settings(bus: bus, nodeTimeout) + settings)
             )
         }
         // Every member starts with the whole picture, so that nobody has to be introduced.
@@ -60,6 +56,13 @@ public final class ClusterBed: Sendable {
         return bed
     }
 
+    private static func settings(bus: Int, _ nodeTimeout: Int) -> [String] {
+        [
+            "--cluster-enabled", "yes", "--cluster-port", "\(bus)", "--cluster-node-timeout", "\(nodeTimeout)",
+            "--repl-diskless-sync-delay", "0", "--cluster-migration-barrier", "100",
+        ]
+    }
+
     private init(servers: [RedisServer], masterCount: Int) {
         self.servers = servers
         self.masterCount = masterCount
@@ -90,21 +93,75 @@ public final class ClusterBed: Sendable {
     }
 
     /// Moves a slot with its keys to another master, as `redis-cli --cluster reshard` does.
-    public func migrate(slot: Int, from source: Int, to target: Int, keysAtOnce: Int = 10) throws {
+    public func migrate(slot: Int, from source: Int, to target: Int) throws {
+        try self.migrate(CollectionOfOne(slot), from: source, to: target)
+    }
+
+    /// Moves slots with their keys, one after the other.
+    public func migrate(_ slots: some Sequence<Int>, from source: Int, to target: Int, keysAtOnce: Int = 10) throws {
         let (old, new) = (try self.servers[source].ownClient(), try self.servers[target].ownClient())
-        try new.send("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", try self.id(source))
-        try old.send("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", try self.id(target))
-        while true {
-            let keys = try old.send("CLUSTER", "GETKEYSINSLOT", "\(slot)", "\(keysAtOnce)").array.compactMap(\.string)
-            if keys.isEmpty { break }
-            try old.send(
-                ["MIGRATE", "127.0.0.1", "\(self.servers[target].port)", "", "0", "5000", "KEYS"] + keys)
-        }
-        try new.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
-        try old.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
-        for (place, server) in self.servers.enumerated()
-        where place < self.masterCount && place != source && place != target {
-            _ = try? server.ownClient().send("CLUSTER", "SETSLOT", "\(slot)", "NODE", try self.id(target))
+        let (here, there) = (try self.id(source), try self.id(target))
+        let others = self.servers.enumerated().filter { place, _ in
+            place < self.masterCount && place != source && place != target
+        }.compactMap { try? $0.element.ownClient() }
+        for slot in slots {
+            try new.send("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", here)
+            try old.send("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", there)
+            while true {
+                let keys = try old.send("CLUSTER", "GETKEYSINSLOT", "\(slot)", "\(keysAtOnce)").array
+                    .compactMap(\.string)
+                if keys.isEmpty { break }
+                try old.send(["MIGRATE", "127.0.0.1", "\(self.servers[target].port)", "", "0", "5000", "KEYS"] + keys)
+            }
+            for client in [new, old] { try client.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", there) }
+            for client in others { _ = try? client.send("CLUSTER", "SETSLOT", "\(slot)", "NODE", there) }
         }
     }
+
+    // MARK: Members that come and go
+
+    /// Starts a server that joins as one more replica of a master, and waits until it has all that the master has.
+    public func join(replicaOf master: Int, nodeTimeout: Int = 2_000) async throws -> RedisServer {
+        let bus = TestListener.freePort()
+        let server = RedisServer(tcp: true, password: nil, settings: Self.settings(bus: bus, nodeTimeout))
+        try server.launch()
+        let (name, member) = (try self.id(master), try self.servers[master].ownClient())
+        try await eventually(within: 60, "a server joins") {
+            guard let client = try? server.ownClient() else { return false }
+            try member.send("CLUSTER", "MEET", "127.0.0.1", "\(server.port)", "\(bus)")
+            return try client.send("CLUSTER", "REPLICATE", name) == "OK"
+        }
+        try await eventually(within: 60, "it follows, and all know it") {
+            let own = try server.ownClient().send("CLUSTER", "MYID").string ?? ""
+            return try server.ownClient().send("INFO", "replication").string?.contains("master_link_status:up") == true
+                && self.running.allSatisfy {
+                    try $0.ownClient().send("CLUSTER", "NODES").string?.split(separator: "\n")
+                        .contains { $0.hasPrefix(own) && $0.contains(" slave \(name) ") } == true
+                }
+        }
+        return server
+    }
+
+    /// Has a replica take over from its master, which both agree on before; it gives up by itself when they do not.
+    public func takeOver(_ replica: RedisServer) async throws {
+        let client = try replica.ownClient()
+        func isMaster() throws -> Bool {
+            try client.send("INFO", "replication").string?.contains("role:master") == true
+        }
+        for _ in 1...8 where try !isMaster() {
+            try client.send("CLUSTER", "FAILOVER")
+            // Redis tries for 5 seconds.
+            try? await eventually(within: 7) { try isMaster() }
+        }
+        guard try isMaster() else { throw NotInTime(description: "the replica did not take over") }
+    }
+
+    /// Ends a member, and has all others forget it.
+    public func leave(_ place: Int) throws {
+        let name = try self.id(place)
+        self.servers[place].kill9()
+        for server in self.running { try server.ownClient().send("CLUSTER", "FORGET", name) }
+    }
+
+    private var running: [RedisServer] { self.servers.filter { $0.pid != 0 } }
 }

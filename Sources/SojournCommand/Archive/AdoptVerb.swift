@@ -10,6 +10,15 @@ extension ArchiveVerb {
         options: [
             Option(name: "from", placeholder: "ID", help: "the archivist that is lost: 16 hexadecimal digits"),
             Option(name: "redis", placeholder: "URL", help: "the Redis of the nodes; also SOJOURN_REDIS"),
+            Option(
+                name: "redis-ca", placeholder: "FILE",
+                help: "who may sign the certificate of a rediss:// server (PEM); also SOJOURN_REDIS_CA"),
+            Option(
+                name: "redis-cert", placeholder: "FILE",
+                help: "the certificate to show to a rediss:// server (PEM); also SOJOURN_REDIS_CERT"),
+            Option(
+                name: "redis-key", placeholder: "FILE",
+                help: "its private key (PEM), if not in the same file; also SOJOURN_REDIS_KEY"),
             Option(name: "namespace", placeholder: "NAME", help: "the first part of every key (sj)"),
             Option(name: "partitions", placeholder: "N", help: "the partitions of the keyspace (256)"),
         ],
@@ -29,6 +38,7 @@ extension ArchiveVerb {
             throw ArchiveArguments.Wrong(description: "sojourn archive adopt needs --redis, or SOJOURN_REDIS")
         }
         var configuration = redis.storeConfiguration(nodeName: "adopt-\(getpid())")
+        configuration.tls = try settings.redisSecurity(redis)
         configuration.namespace = settings.namespace
         configuration.partitions = settings.partitions
         let log = Log.lines(to: 2, minimum: .warning, format: settings.logFormat)
@@ -46,7 +56,7 @@ extension ArchiveVerb {
 
     private static func settings(_ arguments: ArchiveArguments) throws -> ServeSettings {
         var flags: [String] = []
-        for name in ["redis", "namespace", "partitions"] {
+        for name in ["redis", "redis-ca", "redis-cert", "redis-key", "namespace", "partitions"] {
             if let value = arguments[name] { flags += ["--" + name, value] }
         }
         guard

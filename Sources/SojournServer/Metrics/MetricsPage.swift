@@ -10,6 +10,8 @@ struct MetricsPage {
     let duties: DutyReport?
     /// What Redis counts; nil while it is away.
     let counts: StoreCounts?
+    /// How sessions stand; nil while Redis is away.
+    let standings: SessionStandings?
     /// Method and pattern of each route, in the order of the tallies.
     let routes: [(method: String, path: String)]
     let version: String
@@ -18,12 +20,13 @@ struct MetricsPage {
     private var text = MetricsText()
 
     init(
-        loops: [LoopReport], duties: DutyReport?, counts: StoreCounts?, routes: [(method: String, path: String)],
-        version: String, node: String, isDraining: Bool
+        loops: [LoopReport], duties: DutyReport?, counts: StoreCounts?, standings: SessionStandings?,
+        routes: [(method: String, path: String)], version: String, node: String, isDraining: Bool
     ) {
         self.loops = loops
         self.duties = duties
         self.counts = counts
+        self.standings = standings
         self.routes = routes
         self.version = version
         self.node = node
@@ -89,6 +92,20 @@ struct MetricsPage {
             self.text.gauge(
                 "sojourn_sessions_due_soon", "Sessions, over all nodes, whose next timer is within the warning time.",
                 counts.expiringSoon)
+        }
+        if let standings {
+            self.text.gauge(
+                "sojourn_sessions_by_status",
+                "Sessions in Redis, over all nodes, by what they are doing; estimated where there are many.",
+                SessionStatus.allCases.map {
+                    (labels: [(name: "status", value: $0.rawValue)], value: standings.statuses[$0] ?? 0)
+                })
+            self.text.gauge(
+                "sojourn_sessions_by_phase",
+                "Sessions in Redis, over all nodes, by where they stand in life; estimated where there are many.",
+                SessionPhase.allCases.map {
+                    (labels: [(name: "phase", value: $0.rawValue)], value: standings.phases[$0] ?? 0)
+                })
         }
         self.text.counter(
             "sojourn_sessions_created_total", "Sessions that this node created.", self.sum { $0.store.created })

@@ -31,13 +31,15 @@ extension NodeServer {
 
     private func metrics() async -> [UInt8] {
         var counts: StoreCounts?
+        var standings: SessionStandings?
         do throws(StoreError) {
             counts = try await self.healthCounts()
+            standings = try await self.sessionStandings()
         } catch {
             // The page then tells that Redis is away.
         }
         return MetricsPage(
-            loops: await self.reports(), duties: await self.duties(), counts: counts,
+            loops: await self.reports(), duties: await self.duties(), counts: counts, standings: standings,
             routes: self.routes.map { (method: $0.method.rawValue, path: $0.path) }
                 + [(method: "", path: "none")],
             version: self.configuration.version, node: self.shard.configuration.nodeName,

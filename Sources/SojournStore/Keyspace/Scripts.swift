@@ -48,6 +48,9 @@ struct Scripts: Sendable {
     /// One key, then three a session.
     let presence: Script
     let present: Script
+    let sample: Script
+    /// One key, then one a session.
+    let stand: Script
 
     /// - Parameter testClock: whether sessions see the test clock instead of Redis time.
     init(testClock: Bool) {
@@ -98,6 +101,8 @@ struct Scripts: Sendable {
         self.mend = script("mend", 10)
         self.presence = script("presence", 4)
         self.present = script("present", 2)
+        self.sample = script("sample", 2)
+        self.stand = script("stand", 2)
     }
 
     var all: [Script] {
@@ -110,7 +115,7 @@ struct Scripts: Sendable {
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,
             self.purge, self.erase, self.release, self.disown, self.note, self.mend,
-            self.presence, self.present,
+            self.presence, self.present, self.sample, self.stand,
         ]
     }
 }

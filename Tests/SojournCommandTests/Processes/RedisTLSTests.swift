@@ -54,4 +54,30 @@ import Testing
             #expect(try redis.client().send("DBSIZE") == 0)
         }
     }
+    @Test func `an archivist is given up behind TLS with the options of a node, and not without them`() async throws {
+        let (certificate, client) = (try Certificate(), try Certificate(name: "client"))
+        let port = TestListener.freePort()
+        let redis = try await self.start(certificate, trusting: client, port: port)
+        defer { redis.stop() }
+        let trust = ["--redis-ca", certificate.file, "--redis-cert", client.file, "--redis-key", client.key]
+        let node = try self.node(port, trust + ["--archive", self.folder.file("archive.sqlite")])
+        try await node.up()
+        let workspace = try Workspace()
+        func adopt(_ options: [String], environment: [String: String] = [:]) async throws -> String {
+            let run = try ProgramRun(
+                ["archive", "adopt", "--from", "00000000000000ff", "--redis", "rediss://127.0.0.1:\(port)"] + options,
+                in: workspace, environment: environment)
+            #expect(try await run.exit() == .exited(1))
+            return run.complaint
+        }
+        // It gets as far as to look for the archivist.
+        #expect(try await adopt(trust).contains("No archivist 00000000000000ff is known"))
+        let variables = [
+            "SOJOURN_REDIS_CA": certificate.file, "SOJOURN_REDIS_CERT": client.file, "SOJOURN_REDIS_KEY": client.key,
+        ]
+        #expect(try await adopt([], environment: variables).contains("No archivist 00000000000000ff is known"))
+        #expect(try await adopt([]).contains("self-signed certificate"))
+        #expect(try await adopt(["--redis-ca", certificate.file]).contains("certificate required"))
+        #expect(try await node.stop() == .exited(0))
+    }
 }

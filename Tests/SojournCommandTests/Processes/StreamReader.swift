@@ -41,18 +41,21 @@ final class StreamReader: Sendable {
     func follow(
         _ session: String, on port: Int, until isEnough: @escaping @Sendable (Seen) -> Bool = { _ in false }
     ) -> BlockingWork {
-        BlockingWork {
-            let cursor = self.state.withLock { seen -> String in
-                seen.endReason = nil
-                return seen.cursor
-            }
-            guard let stream = try? RawHTTP(port: port),
-                (try? stream.send(
-                    "GET \(NodeProcess.sessions)/\(session)/stream HTTP/1.1\r\nHost: localhost\r\n"
-                        + "Last-Event-ID: \(cursor)\r\n\r\n")) != nil, (try? stream.readHead())?.status == 200
-            else { return }
-            while !isEnough(self.seen), let event = try? stream.readEvent() { self.take(event) }
+        BlockingWork { self.read(session, on: port, until: isEnough) }
+    }
+
+    /// The same on this thread.
+    func read(_ session: String, on port: Int, until isEnough: (Seen) -> Bool) {
+        let cursor = self.state.withLock { seen -> String in
+            seen.endReason = nil
+            return seen.cursor
         }
+        guard let stream = try? RawHTTP(port: port),
+            (try? stream.send(
+                "GET \(NodeProcess.sessions)/\(session)/stream HTTP/1.1\r\nHost: localhost\r\n"
+                    + "Last-Event-ID: \(cursor)\r\n\r\n")) != nil, (try? stream.readHead())?.status == 200
+        else { return }
+        while !isEnough(self.seen), let event = try? stream.readEvent() { self.take(event) }
     }
 
     private func take(_ event: RawEvent) {
