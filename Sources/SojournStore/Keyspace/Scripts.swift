@@ -71,7 +71,7 @@ struct Scripts: Sendable {
         self.ack = script("ack", 6)
         self.follow = script("follow", 5)
         self.trim = script("trim", 3)
-        self.list = script("list", 1)
+        self.list = script("list", 3)
         self.stats = script("stats", 5)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
