@@ -175,7 +175,8 @@ final class ScriptBed {
 
     func beat(_ ids: [SessionID], whole: Bool = false) throws -> RawReply {
         try self.call(
-            self.scripts.beat, [self.clock] + ids.map(self.keys).flatMap { [$0.session, $0.blob] },
+            self.scripts.beat,
+            [self.clock] + ids.map(self.keys).flatMap { whole ? [$0.session, $0.blob] : [$0.session] },
             [whole ? "1" : ""])
     }
 

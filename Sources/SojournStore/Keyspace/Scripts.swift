@@ -4,7 +4,7 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// One key, then two a session.
+    /// One key, then one a session, or two for whole answers.
     let beat: Script
     let touch: Script
     let patch: Script
@@ -56,7 +56,7 @@ struct Scripts: Sendable {
         }
         self.create = script("create", 13)
         self.read = script("read", 4)
-        self.beat = script("beat", 3)
+        self.beat = script("beat", 2)
         self.touch = script("touch", 7)
         self.patch = script("patch", 7)
         self.append = script("append", 7)
