@@ -112,7 +112,8 @@ extension ScriptTests {
             var seen: [String] = []
             var (before, last) = ("+inf", "")
             while true {
-                let reply = try bed.call(bed.scripts.list, [bed.all, bed.all, bed.arc], [before, last, "\(limit)"]).array
+                let reply = try bed.call(bed.scripts.list, [bed.all, bed.all, bed.arc], [before, last, "\(limit)"])
+                    .array
                 #expect(reply.prefix(3) == [40, 40, 0])
                 let page = reply.dropFirst(3).compactMap(\.string)
                 if page.isEmpty { break }

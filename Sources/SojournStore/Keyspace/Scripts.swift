@@ -15,8 +15,13 @@ struct Scripts: Sendable {
     let tick: Script
     let fire: Script
     let waiting: Script
+    /// Two keys, then two a session.
     let claim: Script
+    /// Two keys, then two a session.
     let steal: Script
+    /// One key, then three a session.
+    let gather: Script
+    /// One key, then four a session.
     let ack: Script
     let follow: Script
     let trim: Script
@@ -68,7 +73,8 @@ struct Scripts: Sendable {
         self.waiting = script("waiting", 1)
         self.claim = script("claim", 4)
         self.steal = script("steal", 4)
-        self.ack = script("ack", 6)
+        self.gather = script("gather", 4)
+        self.ack = script("ack", 5)
         self.follow = script("follow", 5)
         self.trim = script("trim", 3)
         self.list = script("list", 3)
@@ -105,7 +111,7 @@ struct Scripts: Sendable {
             self.create, self.read, self.beat, self.touch, self.patch, self.append, self.delta, self.page, self.end,
             self.tick,
             self.fire,
-            self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
+            self.waiting, self.claim, self.steal, self.gather, self.ack, self.follow, self.trim, self.list, self.stats,
             self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,
