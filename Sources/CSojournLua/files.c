@@ -59,6 +59,9 @@ static const unsigned char lua_fire[] = {
 static const unsigned char lua_follow[] = {
 #embed "../../lua/follow.lua"
 };
+static const unsigned char lua_gather[] = {
+#embed "../../lua/gather.lua"
+};
 static const unsigned char lua_lease[] = {
 #embed "../../lua/lease.lua"
 };
@@ -236,6 +239,7 @@ static const csojourn_lua_file files[] = {
     { "finish", lua_finish, sizeof lua_finish },
     { "fire", lua_fire, sizeof lua_fire },
     { "follow", lua_follow, sizeof lua_follow },
+    { "gather", lua_gather, sizeof lua_gather },
     { "lease", lua_lease, sizeof lua_lease },
     { "limit", lua_limit, sizeof lua_limit },
     { "list", lua_list, sizeof lua_list },

@@ -299,12 +299,12 @@ extension StoreNode {
         return try await self.loops[0].run {
             guard let archivist = duties.value.archivist else { return false }
             let shard = archivist.shard
-            guard let ended = await archivist.claim(id, by: shard.scripts.claim),
+            guard let ended = await archivist.claim([id], in: id.partition, by: shard.scripts.claim).first,
                 let transcript = await archivist.transcript(of: ended)
             else { return false }
             guard try await archivist.archive.prepare([transcript]) == [.prepared] else { return false }
             guard acknowledging else { return true }
-            return await archivist.acknowledge(id, token: transcript.token) == true
+            return await archivist.acknowledge([(id, transcript.token)]) == [true]
         }
     }
 }

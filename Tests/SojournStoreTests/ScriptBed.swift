@@ -175,7 +175,8 @@ final class ScriptBed {
 
     func beat(_ ids: [SessionID], whole: Bool = false) throws -> RawReply {
         try self.call(
-            self.scripts.beat, [self.clock] + ids.map(self.keys).flatMap { [$0.session, $0.blob] },
+            self.scripts.beat,
+            [self.clock] + ids.map(self.keys).flatMap { whole ? [$0.session, $0.blob] : [$0.session] },
             [whole ? "1" : ""])
     }
 
@@ -237,16 +238,35 @@ final class ScriptBed {
     func claim(
         _ script: Script, _ id: SessionID, owner: String, random: String, live: String = ""
     ) throws -> RawReply {
-        let keys = self.keys(id)
-        return try self.call(
-            script, [keys.session, keys.clock, keys.arc, keys.log], [id.text, owner, random, "30000", live])
+        try #require(self.claim(script, [id], owner: owner, random: random, live: live).array.first)
+    }
+
+    func claim(
+        _ script: Script, _ ids: [SessionID], owner: String, random: String, live: String = ""
+    ) throws -> RawReply {
+        try self.call(
+            script, [self.clock, self.arc] + ids.map(self.keys).flatMap { [$0.session, $0.log] },
+            [owner, random, "30000", live] + ids.map(\.text))
     }
 
     func ack(_ id: SessionID, owner: String, major: String, random: String) throws -> RawReply {
-        let keys = self.keys(id)
-        return try self.call(
-            self.scripts.ack, [keys.session, keys.clock, keys.blob, keys.log, keys.arc, keys.tombstone],
-            [id.text, owner, major, random, "100000"])
+        try self.ack([(id, major, random)], owner: owner)
+    }
+
+    func ack(_ sessions: [(id: SessionID, major: String, random: String)], owner: String) throws -> RawReply {
+        try self.call(
+            self.scripts.ack,
+            [self.arc] + sessions.map { self.keys($0.id) }.flatMap { [$0.session, $0.blob, $0.log, $0.tombstone] },
+            [owner, "100000"] + sessions.flatMap { [$0.id.text, $0.major, $0.random] })
+    }
+
+    /// What is read of ended sessions: of each its fields, its blob, its events, and the first that can be had.
+    func gather(_ ids: [SessionID], owner: String) throws -> [RawReply] {
+        Array(
+            try self.call(
+                self.scripts.gather,
+                [self.clock] + ids.map(self.keys).flatMap { [$0.session, $0.blob, $0.log] }, [owner]
+            ).array.dropFirst())
     }
 }
 

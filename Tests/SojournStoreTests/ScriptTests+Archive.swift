@@ -109,4 +109,60 @@ extension ScriptTests {
         #expect(try bed.exists(bed.keys(id).log))
         #expect(try bed.ack(id, owner: "b", major: second, random: "fedcba9876543210") == .array([1]))
     }
+
+    @Test func `claim, gather and ack take many sessions in one call, each for itself`() async throws {
+        let bed = try await ScriptBed.start()
+        let (living, held, free) = (try bed.made(), try bed.made(), try (0..<30).map { _ in try bed.made(blob: "{}") })
+        for id in free + [held] { _ = try bed.append(id) }
+        _ = try bed.end(held, "ended", owner: "a")
+        for id in free { _ = try bed.end(id, "ended") }
+        let ids = [living, held] + free
+        let claims = try bed.claim(bed.scripts.claim, ids, owner: "b", random: "r").array
+        try #require(claims.count == 32)
+        #expect(claims[0] == .array([0]) && claims[1] == .array([0]), "it lives; somebody has it")
+        let majors = claims[2...].compactMap { $0.array.dropFirst().first?.string }
+        #expect(claims[2...].allSatisfy { $0.array.first == 1 && $0.array[2] == 3 } && majors.count == 30)
+        let gathered = try bed.gather(ids, owner: "b")
+        try #require(gathered.count == 32)
+        #expect(gathered[0] == .array([]), "it lives")
+        for (id, one) in zip(ids, gathered).dropFirst() {
+            #expect(try one.array[2].array.compactMap(\.string) == bed.log(bed.keys(id)))
+            #expect(one.array[0].array.contains("ended") && one.array[3] == 1)
+            #expect(one.array[1] == (id == held ? .null : "{}"))
+        }
+        var tokens = zip(free, majors).map { (id: $0, major: $1, random: "r") }
+        tokens[7].random = "another"
+        tokens.append((id: held, major: "1", random: "r"))
+        let acknowledged = try bed.ack(tokens, owner: "b").array
+        #expect(acknowledged.count == 31)
+        for (place, answer) in acknowledged.enumerated() { #expect(answer == (place == 7 || place == 30 ? 0 : 1)) }
+        #expect(try bed.redis.send("ZCARD", bed.arc) == 2)
+        for (place, id) in free.enumerated() {
+            #expect(try bed.exists(bed.keys(id).session) == (place == 7))
+            #expect(try bed.hash(bed.keys(id).tombstone)["archivist"] == (place == 7 ? nil : "b"))
+        }
+        tokens[7].random = "r"
+        let again = try bed.ack(tokens, owner: "b").array
+        #expect(again[7] == 1 && again[30] == 0 && again[..<7].allSatisfy { $0 == 2 })
+    }
+
+    @Test func `gather leaves out what its archivist has followed, and what is too large for a shared call`()
+        async throws
+    {
+        let bed = try await ScriptBed.start()
+        let (followed, long, large, small) = (try bed.made(), try bed.made(), try bed.made(), try bed.made())
+        for id in [followed, small] { for _ in 0..<3 { _ = try bed.append(id) } }
+        try bed.redis.send("HSET", bed.keys(followed).session, "wo", "a.token", "wa", "2", "wf", "1")
+        for _ in 0..<5 { _ = try bed.append(long, Array(repeating: #""type":"user.message","data":{}}"#, count: 60)) }
+        let body = #""type":"user.message","data":{"content":"\#(String(repeating: "x", count: 300_000))"}}"#
+        for _ in 0..<4 { _ = try bed.append(large, [body]) }
+        let ids = [followed, long, small, large]
+        for id in ids { _ = try bed.end(id, "ended") }
+        let mine = try bed.gather(ids, owner: "a")
+        #expect(try mine[0].array[2].array.compactMap(\.string) == Array(bed.log(bed.keys(followed)).dropFirst(2)))
+        #expect(mine[1] == .array([]) && mine[3] == .array([]))
+        #expect(mine[2].array[2].array.count == 5)
+        #expect(
+            try bed.gather([followed], owner: "b")[0].array[2].array.count == 5, "another has not what that one has")
+    }
 }

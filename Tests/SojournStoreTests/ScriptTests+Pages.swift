@@ -112,9 +112,10 @@ extension ScriptTests {
             var seen: [String] = []
             var (before, last) = ("+inf", "")
             while true {
-                let reply = try bed.call(bed.scripts.list, [bed.all], [before, last, "\(limit)"]).array
-                #expect(reply.first == 40)
-                let page = reply.dropFirst().compactMap(\.string)
+                let reply = try bed.call(bed.scripts.list, [bed.all, bed.all, bed.arc], [before, last, "\(limit)"])
+                    .array
+                #expect(reply.prefix(3) == [40, 40, 0])
+                let page = reply.dropFirst(3).compactMap(\.string)
                 if page.isEmpty { break }
                 try #require(page.count <= 2 * limit && page.count.isMultiple(of: 2))
                 seen += stride(from: 0, to: page.count, by: 2).map { page[$0] }
@@ -123,6 +124,7 @@ extension ScriptTests {
             }
             #expect(seen == expected, "in pages of \(limit)")
         }
-        #expect(try bed.call(bed.scripts.list, [bed.space.all(4)], ["+inf", "", "5"]) == .array([0]))
+        let empty = [bed.space.agent(ScriptBed.partition, "nobody"), bed.all, bed.arc]
+        #expect(try bed.call(bed.scripts.list, empty, ["+inf", "", "5"]) == .array([0, 40, 0]))
     }
 }

@@ -41,14 +41,17 @@ final class Bench {
 
     // MARK: Load
 
-    /// Sends requests at set times; `operations` is what one request counts for.
+    /// Sends requests at set times.
     func load(
-        _ what: String, rate: Double, total: Int, connections: Int? = nil, traffic: LoadConnection.Traffic = .init(),
+        _ what: String, rate: Double, total: Int, connections: Int? = nil, overWebSockets: Bool = false,
+        traffic: LoadConnection.Traffic = .init(),
         make: @escaping (_ number: Int, _ due: Int) -> [UInt8],
         taken: ((_ number: Int, LoadConnection.Reply) -> Void)? = nil
     ) async -> OpenLoop.Outcome {
-        let links = (0..<(connections ?? self.options.connections)).map { _ in
-            LoadConnection(loop: self.loop, endpoint: self.endpoint, traffic: traffic)
+        let links = (0..<(connections ?? self.options.connections)).map { _ -> any LoadLink in
+            overWebSockets
+                ? SocketConnection(loop: self.loop, endpoint: self.endpoint, traffic: traffic)
+                : LoadConnection(loop: self.loop, endpoint: self.endpoint, traffic: traffic)
         }
         let load = OpenLoop(loop: self.loop, connections: links, rate: rate, total: total, make: make, taken: taken)
         let outcome = await load.run { [unowned self] in self.tell(what, $0, of: $1) }

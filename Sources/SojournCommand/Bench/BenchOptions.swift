@@ -132,7 +132,7 @@ struct BenchOptions: Sendable {
               --streams NUMBER     sessions of fan-out (1)
               --due NUMBER         sessions that expire in the storm (30000), or end in archive (10000)
               --payload NUMBER     bytes of a message's content (256)
-              --batch NUMBER       sessions of one batch heartbeat (16)
+              --batch NUMBER       sessions of one batch of heartbeats (16)
               --opening NUMBER     clients of memory that are opened at a time (20)
               --json FILE          append one line of JSON a run; - is standard output, then without the table
               --quiet              no progress line

@@ -169,8 +169,16 @@ public struct SessionList: Sendable {
     public let nextCursor: String?
     /// How many live sessions the index counts.
     public let total: Int
-    /// The store's counts.
-    public let counts: StoreCounts
+    /// The sessions of the whole store.
+    public let counts: Counts
+
+    /// How many sessions there are, whatever is listed.
+    public struct Counts: Sendable {
+        /// Live sessions.
+        public let live: Int
+        /// Ended sessions that are not archived yet.
+        public let ended: Int
+    }
 }
 
 /// How many sessions a store holds.

@@ -17,7 +17,7 @@ final class Archivist {
     /// Batches under way at once: while one waits for Redis another is written, and its transaction takes the
     /// settlements of the first along.
     static let workers = 3
-    /// Ids that one look at a partition may take.
+    /// Ids that one look at a partition may take, and sessions of one script call.
     static let perLook = 32
     /// The most events that one batch holds in memory, unless a single session has more.
     static let eventsHeld = 20_000
@@ -113,28 +113,41 @@ final class Archivist {
         else { return false }
         var taken = 0
         for (script, ids) in zip([shard.scripts.claim, shard.scripts.steal], answer) {
-            for id in (ids.array ?? []).compactMap({ $0.string.flatMap { SessionID($0) } })
-            where !self.claimed.contains(id) && self.postponed[id].map({ $0 <= EventLoop.now }) ?? true {
-                guard let session = await self.claim(id, by: script) else { continue }
-                self.take(session)
-                taken += 1
+            let free = (ids.array ?? []).compactMap { $0.string.flatMap { SessionID($0) } }.filter { id in
+                !self.claimed.contains(id) && self.postponed[id].map { $0 <= EventLoop.now } ?? true
             }
+            let sessions = await self.claim(free, in: partition, by: script)
+            for session in sessions { self.take(session) }
+            taken += sessions.count
         }
         return taken >= Self.perLook
     }
 
-    /// Claims an ended session; nil when it is another's.
-    func claim(_ id: SessionID, by script: Script) async -> EndedSession? {
-        let keys = self.shard.keyspace.keys(of: id)
+    /// Claims ended sessions of a partition, ``perLook`` at the most, and returns those that are not another's.
+    func claim(_ ids: [SessionID], in partition: Int, by script: Script) async -> [EndedSession] {
+        guard !ids.isEmpty else { return [] }
+        let keyspace = self.shard.keyspace
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
-        guard
-            let answer = try? await self.shard.call(
-                script, keys: [keys.session, keys.clock, keys.arc, keys.log],
-                args: [
-                    .string(id.text), .string(self.archive.id), .string(random),
-                    .integer(Int(self.shard.configuration.archiveLease)), .string(self.registry.words),
-                ]), answer.count >= 2
-        else { return nil }
+        var keys = [keyspace.clock(partition), keyspace.arc(partition)]
+        var args: [RedisArgument] = [
+            .string(self.archive.id), .string(random), .integer(Int(self.shard.configuration.archiveLease)),
+            .string(self.registry.words),
+        ]
+        for id in ids {
+            let one = keyspace.keys(of: id)
+            keys += [one.session, one.log]
+            args.append(.string(id.text))
+        }
+        guard let answers = try? await self.shard.call(script, keys: keys, args: args), answers.count == ids.count
+        else {
+            return []
+        }
+        return zip(ids, answers).compactMap { self.claimed($0, $1.array ?? [], random) }
+    }
+
+    /// What the script has answered for one session; nil when it is another's.
+    private func claimed(_ id: SessionID, _ answer: [RESPValue], _ random: String) -> EndedSession? {
+        guard answer.count >= 2 else { return nil }
         if let other = answer[1].string, answer[0].int != 1 {
             // The script puts it off for two seconds: then its own archivist shall be the first to look.
             if self.postponed.count > 10_000 { self.postponed = self.postponed.filter { $0.value > EventLoop.now } }
@@ -170,6 +183,8 @@ final class Archivist {
         // Sessions that end together go in one transaction: wait a moment for the others.
         await self.shard.loop.sleep(milliseconds: 5)
         while !self.queue.isEmpty {
+            // Redis is asked in fewer calls when many of a batch are of one partition.
+            if self.queue.count > Self.batch { self.queue.sort { $0.id.partition < $1.id.partition } }
             let batch = Array(self.queue.prefix(Self.batchSize(self.queue.lazy.map(\.head))))
             self.queue.removeFirst(batch.count)
             if !self.queue.isEmpty { self.work() }
@@ -191,12 +206,7 @@ final class Archivist {
     }
 
     private func handOver(_ batch: [EndedSession]) async {
-        var transcripts = [Transcript?](repeating: nil, count: batch.count)
-        await self.shard.concurrently(batch.indices) { place in
-            transcripts[place] = await self.transcript(of: batch[place])
-            self.crashPoint?.reached(.read)
-        }
-        var ready = transcripts.compactMap { $0 }
+        var ready = await self.transcripts(of: batch)
         guard !ready.isEmpty else { return }
         var purged: [SessionID] = []
         do {
@@ -214,10 +224,8 @@ final class Archivist {
             }
             // They were erased before they came here.
             await self.shard.concurrently(purged) { _ = try? await self.shard.eraseEnded($0) }
-            await self.shard.concurrently(acknowledged) { transcript in
-                if let settlement = await self.settlement(of: transcript.header.id, token: transcript.token) {
-                    settlements.append(settlement)
-                }
+            await self.shard.concurrently(self.byPartition(acknowledged.map { ($0.header.id, $0.token) })) {
+                settlements += await self.settlements(of: $0)
             }
             await self.settle(settlements)
         } catch {
@@ -267,36 +275,6 @@ final class Archivist {
             self.unsettled = due + self.unsettled
             self.failed(error, sessions: due.count)
         }
-    }
-
-    /// Asks Redis for a hand-over's outcome until it answers; asking again is harmless.
-    ///
-    /// - Returns: nil when it does not answer and this archivist is to stop: the next start settles it.
-    func settlement(of text: String, token: HandoverToken) async -> Settlement? {
-        guard let id = self.shard.keyspace.sessionID(text) else {
-            return Settlement(id: text, token: token, outcome: .discarded)
-        }
-        while true {
-            if let accepted = await self.acknowledge(id, token: token) {
-                self.crashPoint?.reached(.acknowledged)
-                return Settlement(id: text, token: token, outcome: accepted ? .committed : .discarded)
-            }
-            guard self.isRunning else { return nil }
-            await self.shard.loop.sleep(milliseconds: 200)
-        }
-    }
-
-    /// Confirms a hand-over; nil when Redis did not answer.
-    func acknowledge(_ id: SessionID, token: HandoverToken) async -> Bool? {
-        let keys = self.shard.keyspace.keys(of: id)
-        let answer = try? await self.shard.call(
-            self.shard.scripts.ack,
-            keys: [keys.session, keys.clock, keys.blob, keys.log, keys.arc, keys.tombstone],
-            args: [
-                .string(id.text), .string(self.archive.id), .string(String(token.major)), .string(token.random),
-                .integer(Int(self.shard.configuration.tombstoneLife)),
-            ])
-        return answer?.first?.int.map { $0 > 0 }
     }
 
     /// What is claimed and not begun with.

@@ -4,7 +4,7 @@ import SojournRedis
 struct Scripts: Sendable {
     let create: Script
     let read: Script
-    /// One key, then two a session.
+    /// One key, then one a session, or two for whole answers.
     let beat: Script
     let touch: Script
     let patch: Script
@@ -15,8 +15,13 @@ struct Scripts: Sendable {
     let tick: Script
     let fire: Script
     let waiting: Script
+    /// Two keys, then two a session.
     let claim: Script
+    /// Two keys, then two a session.
     let steal: Script
+    /// One key, then three a session.
+    let gather: Script
+    /// One key, then four a session.
     let ack: Script
     let follow: Script
     let trim: Script
@@ -59,7 +64,7 @@ struct Scripts: Sendable {
         }
         self.create = script("create", 13)
         self.read = script("read", 4)
-        self.beat = script("beat", 3)
+        self.beat = script("beat", 2)
         self.touch = script("touch", 7)
         self.patch = script("patch", 7)
         self.append = script("append", 7)
@@ -71,10 +76,11 @@ struct Scripts: Sendable {
         self.waiting = script("waiting", 1)
         self.claim = script("claim", 4)
         self.steal = script("steal", 4)
-        self.ack = script("ack", 6)
+        self.gather = script("gather", 4)
+        self.ack = script("ack", 5)
         self.follow = script("follow", 5)
         self.trim = script("trim", 3)
-        self.list = script("list", 1)
+        self.list = script("list", 3)
         self.stats = script("stats", 5)
         self.register = script("register", 1)
         self.meta = script("meta", 1)
@@ -110,7 +116,7 @@ struct Scripts: Sendable {
             self.create, self.read, self.beat, self.touch, self.patch, self.append, self.delta, self.page, self.end,
             self.tick,
             self.fire,
-            self.waiting, self.claim, self.steal, self.ack, self.follow, self.trim, self.list, self.stats,
+            self.waiting, self.claim, self.steal, self.gather, self.ack, self.follow, self.trim, self.list, self.stats,
             self.register, self.meta,
             self.say, self.lease, self.extend, self.report, self.finish, self.cancel, self.turns, self.adopt,
             self.enlist, self.ring, self.agents, self.limit, self.ask, self.reply, self.alive,

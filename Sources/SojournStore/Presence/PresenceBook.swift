@@ -10,7 +10,7 @@ package final class PresenceBook {
     /// How long a change waits for others, in milliseconds.
     private static let pause = 10
     /// How much one script call takes.
-    private static let (sessionsPerCall, entriesPerCall) = (StoreShard.touchBatch, 256)
+    private static let (sessionsPerCall, entriesPerCall) = (32, 256)
 
     private struct Watched {
         var entries: Set<String> = []

@@ -33,7 +33,6 @@ extension StoreShard {
     /// - Parameter cursor: where the page before ended, `createdAt.id`.
     package func list(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> SessionList {
         var merge = try await self.openMerge(filter, limit: limit, cursor: cursor)
-        let counts = try await self.counts()
         var sessions: [Session] = []
         var looked = 0
         var last: IndexEntry?
@@ -58,7 +57,7 @@ extension StoreShard {
         let more = ended ? false : try await merge.next(self) != nil
         return SessionList(
             sessions: sessions, nextCursor: more ? last.map { "\($0.createdAt).\($0.id)" } : nil, total: merge.total,
-            counts: counts)
+            counts: SessionList.Counts(live: merge.live, ended: merge.ended))
     }
 
     private func openMerge(_ filter: SessionFilter, limit: Int, cursor: String?) async throws(StoreError) -> IndexMerge
@@ -73,12 +72,14 @@ extension StoreShard {
             }
             (before, id) = (String(halves[0]), String(halves[1]))
         }
-        let indexes = (0..<self.keyspace.partitions).map { partition in
-            if let user = filter.userID { return self.keyspace.user(partition, user) }
-            if let agent = filter.agentID { return self.keyspace.agent(partition, agent) }
-            return self.keyspace.all(partition)
+        let keys = (0..<self.keyspace.partitions).map { partition in
+            let all = self.keyspace.all(partition)
+            let index =
+                filter.userID.map { self.keyspace.user(partition, $0) }
+                ?? filter.agentID.map { self.keyspace.agent(partition, $0) } ?? all
+            return [index, all, self.keyspace.arc(partition)]
         }
-        var merge = IndexMerge(indexes: indexes, chunk: max(2, limit / 16))
+        var merge = IndexMerge(keys: keys, chunk: max(2, limit / 16))
         try await merge.open(self, before: before, id: id)
         return merge
     }
@@ -127,17 +128,21 @@ extension StoreShard {
     }
 
     /// One page of one index.
-    func indexPage(_ index: String, before: String, id: String, limit: Int) async throws(StoreError) -> IndexPage {
+    ///
+    /// - Parameter keys: the index, and the keys of its partition that are counted, as the script wants them.
+    func indexPage(_ keys: [String], before: String, id: String, limit: Int) async throws(StoreError) -> IndexPage {
         let answer = try await self.call(
-            self.scripts.list, keys: [index], args: [.string(before), .string(id), .integer(limit)])
-        guard let total = answer.first?.int else { throw self.malformed("list") }
+            self.scripts.list, keys: keys, args: [.string(before), .string(id), .integer(limit)])
+        guard answer.count >= 3, let total = answer[0].int, let live = answer[1].int, let ended = answer[2].int else {
+            throw self.malformed("list")
+        }
         var entries: [IndexEntry] = []
-        for place in stride(from: 1, to: answer.count - 1, by: 2) {
+        for place in stride(from: 3, to: answer.count - 1, by: 2) {
             guard let id = answer[place].string, let score = answer[place + 1].string.flatMap({ Int64($0) }) else {
                 throw self.malformed("list")
             }
             entries.append(IndexEntry(createdAt: score, id: id))
         }
-        return IndexPage(total: total, entries: entries)
+        return IndexPage(total: total, live: live, ended: ended, entries: entries)
     }
 }

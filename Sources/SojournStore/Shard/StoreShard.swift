@@ -33,6 +33,7 @@ package final class StoreShard {
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
+    private(set) lazy var heartbeats = HeartbeatQueue(shard: self)
     /// What was done here.
     package var counters = StoreCounters()
     /// Runs something with the node's book of attached connections; set by the store.

@@ -10,10 +10,18 @@ enum BenchRequest {
         Array("DELETE \(path) HTTP/1.1\r\nHost: bench\r\n\r\n".utf8)
     }
 
-    /// The opening handshake of a WebSocket and a frame that subscribes to a session. Its mask is zero, which is allowed.
+    /// The opening handshake of a WebSocket and a frame that subscribes to a session.
     static func subscribe(_ session: String) -> [UInt8] {
         let operation = Array(#"{"op":"subscribe","id":1,"sessionId":"\#(session)"}"#.utf8)
-        return self.handshake("/api/messaging/ws") + [0x81, 0x80 | UInt8(operation.count), 0, 0, 0, 0] + operation
+        return self.handshake("/api/messaging/ws") + self.frame(operation)
+    }
+
+    /// A client's frame of less than 64 KiB, by default of text. Its mask is zero, which is allowed.
+    static func frame(_ payload: [UInt8], operation: UInt8 = 1) -> [UInt8] {
+        let length =
+            payload.count < 126
+            ? [0x80 | UInt8(payload.count)] : [0xfe, UInt8(payload.count >> 8), UInt8(payload.count & 255)]
+        return [0x80 | operation] + length + [0, 0, 0, 0] + payload
     }
 
     static func handshake(_ path: String) -> [UInt8] {

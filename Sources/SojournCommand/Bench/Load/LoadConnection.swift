@@ -1,8 +1,15 @@
 import Glibc
 import SojournLoop
 
-/// A keep-alive HTTP/1.1 connection of the load generator: one request at a time. Loop-confined.
-@safe final class LoadConnection {
+/// What carries requests of the load generator, one at a time.
+protocol LoadLink: AnyObject {
+    /// Sends a request; only while none is under way.
+    func send(_ request: [UInt8], answer: @escaping (LoadConnection.Reply) -> Void)
+    func close()
+}
+
+/// A keep-alive HTTP/1.1 connection of the load generator. Loop-confined.
+@safe final class LoadConnection: LoadLink {
     /// What came back.
     struct Reply {
         /// The status; 0 when the connection broke.
@@ -41,7 +48,7 @@ import SojournLoop
                 closed: { [weak self] _ in self?.closed() }))
     }
 
-    /// Sends a request whose answer has a Content-Length; only while none is under way.
+    /// Its answer must have a Content-Length.
     func send(_ request: [UInt8], answer: @escaping (Reply) -> Void) {
         precondition(self.answer == nil, "a load connection carries one request at a time")
         self.answer = answer

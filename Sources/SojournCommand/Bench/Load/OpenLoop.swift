@@ -26,7 +26,7 @@ final class OpenLoop {
     private let total: Int
     private let make: (_ number: Int, _ due: Int) -> [UInt8]
     private let taken: ((_ number: Int, LoadConnection.Reply) -> Void)?
-    private var idle: [LoadConnection]
+    private var idle: [any LoadLink]
     private var backlog: [(number: Int, due: Int)] = []
     private var backlogFront = 0
     private var started = 0
@@ -42,7 +42,7 @@ final class OpenLoop {
     ///   - make: the request with this number; `due` is its set time in microseconds of the monotonic clock.
     ///   - taken: is shown every good answer.
     init(
-        loop: EventLoop, connections: [LoadConnection], rate: Double, total: Int,
+        loop: EventLoop, connections: [any LoadLink], rate: Double, total: Int,
         make: @escaping (_ number: Int, _ due: Int) -> [UInt8],
         taken: ((_ number: Int, LoadConnection.Reply) -> Void)? = nil
     ) {
@@ -115,14 +115,14 @@ final class OpenLoop {
         }
     }
 
-    private func send(_ number: Int, due: Int, on connection: LoadConnection) {
+    private func send(_ number: Int, due: Int, on connection: any LoadLink) {
         self.outstanding += 1
         connection.send(self.make(number, due)) { [weak self] reply in
             self?.answered(number, due: due, reply, on: connection)
         }
     }
 
-    private func answered(_ number: Int, due: Int, _ reply: LoadConnection.Reply, on connection: LoadConnection) {
+    private func answered(_ number: Int, due: Int, _ reply: LoadConnection.Reply, on connection: any LoadLink) {
         self.outstanding -= 1
         self.lastAnswer = Self.now()
         if (200..<300).contains(reply.status) {

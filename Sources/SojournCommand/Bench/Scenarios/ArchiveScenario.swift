@@ -26,7 +26,7 @@ struct ArchiveScenario: Scenario {
         let limit = EventLoop.now + 60_000
         while left > 0, EventLoop.now < limit {
             await bench.loop.sleep(milliseconds: 20)
-            left = try await Self.waiting(redis)
+            left = try await Self.waiting(redis, bench.loop)
             bench.tell("archiving", count - left, of: count)
         }
         let after = try await bench.usage()
@@ -41,13 +41,27 @@ struct ArchiveScenario: Scenario {
     }
 
     /// How many sessions are in this set of all partitions of the default keyspace: those in `arc` have ended and wait for
-    /// the archive, those in `wb` have events that it does not have.
-    static func waiting(_ redis: RedisConnection, in set: String = "arc") async throws -> Int {
+    /// the archive, those in `wb` have events that it does not have. It asks for all at once, as the node's figures
+    /// count what it asks.
+    static func waiting(_ redis: RedisConnection, _ loop: EventLoop, in set: String = "arc") async throws -> Int {
         let tags = PartitionTags(count: 256)
-        var waiting = 0
-        for partition in 0..<256 {
-            waiting += try await redis.send(["ZCARD", .string("sj:{\(tags[partition])}:\(set)")], kind: .read).int ?? 0
+        var (waiting, open) = (0, 256)
+        var failure: RedisError?
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            for partition in 0..<256 {
+                loop.spawn {
+                    do throws(RedisError) {
+                        let key = "sj:{\(tags[partition])}:\(set)"
+                        waiting += try await redis.send(["ZCARD", .string(key)], kind: .read).int ?? 0
+                    } catch {
+                        failure = error
+                    }
+                    open -= 1
+                    if open == 0 { continuation.resume() }
+                }
+            }
         }
+        if let failure { throw failure }
         return waiting
     }
 }

@@ -44,7 +44,7 @@ struct MemoryScenario: Scenario {
     private static func untilFollowed(_ bench: Bench) async {
         guard let redis = bench.redis, bench.options.nodeArguments.contains("--archive") else { return }
         let limit = EventLoop.now + 60_000
-        while EventLoop.now < limit, (try? await ArchiveScenario.waiting(redis, in: "wb")) ?? 0 > 0 {
+        while EventLoop.now < limit, (try? await ArchiveScenario.waiting(redis, bench.loop, in: "wb")) ?? 0 > 0 {
             await bench.loop.sleep(milliseconds: 50)
         }
     }

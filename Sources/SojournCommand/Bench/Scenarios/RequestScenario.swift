@@ -8,6 +8,11 @@ struct RequestScenario: Scenario {
 
         /// Any session; two calls seldom give the same.
         func session(_ number: Int) -> String { self.ids[number &* 7919 % self.ids.count] }
+
+        /// As many sessions as a batch has, as elements of JSON.
+        func sessions(_ number: Int) -> String {
+            (0..<self.batch).map { "\"" + self.session(number * self.batch + $0) + "\"" }.joined(separator: ",")
+        }
     }
 
     let name: String
@@ -20,6 +25,8 @@ struct RequestScenario: Scenario {
     var messages = 0
     /// How many operations one request counts for; nil for as many as the batch has sessions.
     var operations: Int? = 1
+    /// Whether requests are operations over WebSockets.
+    var overWebSockets = false
     let make: @Sendable (Situation, _ number: Int) -> [UInt8]
 
     func run(_ bench: Bench) async throws -> BenchReport {
@@ -34,14 +41,15 @@ struct RequestScenario: Scenario {
         }
         let rate = bench.options.requests == nil ? bench.options.rate ?? self.rate : Self.atOnce
         let total = bench.options.requests ?? Int(rate * bench.options.seconds)
-        _ = await bench.load("warming up", rate: rate, total: bench.options.requests.map { $0 / 10 } ?? Int(rate / 2)) {
-            [make] number, _ in make(situation, number)
-        }
+        _ = await bench.load(
+            "warming up", rate: rate, total: bench.options.requests.map { $0 / 10 } ?? Int(rate / 2),
+            overWebSockets: self.overWebSockets
+        ) { [make] number, _ in make(situation, number) }
         let traffic = LoadConnection.Traffic()
         let before = try await bench.usage()
-        var outcome = await bench.load(self.name, rate: rate, total: total, traffic: traffic) { [make] number, _ in
-            make(situation, number)
-        }
+        var outcome = await bench.load(
+            self.name, rate: rate, total: total, overWebSockets: self.overWebSockets, traffic: traffic
+        ) { [make] number, _ in make(situation, number) }
         let after = try await bench.usage()
         // Measured from set times, and here all are set for the beginning.
         if bench.options.requests != nil { outcome.latencies = LatencyHistogram() }
@@ -77,9 +85,13 @@ struct RequestScenario: Scenario {
         RequestScenario(
             name: "batch", summary: "heartbeats of --batch sessions in one request", rate: 500, operations: nil
         ) { situation, number in
-            let ids = (0..<situation.batch).map { "\"" + situation.session(number * situation.batch + $0) + "\"" }
-            return BenchRequest.post(
-                "\(BenchRequest.base)/heartbeat", #"{"sessions":[\#(ids.joined(separator: ","))]}"#)
+            BenchRequest.post("\(BenchRequest.base)/heartbeat", #"{"sessions":[\#(situation.sessions(number))]}"#)
+        },
+        RequestScenario(
+            name: "heartbeat-websocket", summary: "heartbeats of --batch sessions in one message over a WebSocket",
+            rate: 500, operations: nil, overWebSockets: true
+        ) { situation, number in
+            Array(#"{"op":"heartbeat","id":\#(number),"sessions":[\#(situation.sessions(number))]}"#.utf8)
         },
         RequestScenario(name: "message", summary: "sends messages", rate: 2000) { situation, number in
             Self.message(situation.session(number), situation.payload)
