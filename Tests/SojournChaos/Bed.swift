@@ -18,11 +18,11 @@ final class Bed: Sendable {
             let server = try await RedisServer.start(tcp: true, settings, alone: true)
             return Bed(.standalone, [server], proxies: (0..<nodes).map { _ in TestProxy(to: server.tcpEndpoint) })
         case .sentinel:
-            let bed = try await SentinelBed.start(downAfter: 1_500, settings)
-            return Bed(.sentinel, bed.servers, proxies: [], sentinels: bed)
+            let bed = try await SentinelBed.start(downAfter: 1_500, proxied: true, settings)
+            return Bed(.sentinel, bed.servers, proxies: bed.proxies, sentinels: bed)
         case .cluster:
-            let bed = try await ClusterBed.start(replicas: 1, settings)
-            return Bed(.cluster, bed.servers, proxies: [], cluster: bed)
+            let bed = try await ClusterBed.start(replicas: 1, proxied: true, settings)
+            return Bed(.cluster, bed.servers, proxies: bed.proxies, cluster: bed)
         }
     }
 
@@ -49,7 +49,7 @@ final class Bed: Sendable {
         case .sentinel:
             "redis+sentinel://" + (self.sentinels?.sentinels ?? []).map { "\($0)" }.joined(separator: ",")
                 + "/\(SentinelBed.name)"
-        case .cluster: "redis+cluster://" + self.servers.map { "\($0.tcpEndpoint)" }.joined(separator: ",")
+        case .cluster: "redis+cluster://" + self.proxies.map { "\($0.endpoint)" }.joined(separator: ",")
         }
     }
 
@@ -61,6 +61,13 @@ final class Bed: Sendable {
             return halves.count == 2 ? (String(halves[0]), String(halves[1])) : nil
         }
         return Dictionary(pairs) { $1 }
+    }
+
+    /// The proxy that a harm to the network is done to: one of a node, or with replicas that of a master.
+    func proxy(_ place: Int) -> TestProxy? {
+        guard self.topology != .standalone else { return self.proxies[place % self.proxies.count] }
+        let masters = self.servers.indices.filter { Self.replication(self.servers[$0])["role"] == "master" }
+        return masters.isEmpty ? nil : self.proxies[masters[place % masters.count]]
     }
 
     /// The servers that call themselves masters.

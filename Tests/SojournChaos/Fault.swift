@@ -29,9 +29,11 @@ struct Fault: Sendable {
             }
         }
 
-        /// How many seconds it lasts.
-        var lengths: ClosedRange<Double> {
+        /// How many seconds it lasts. With replicas some of it is long enough for a failover.
+        func lengths(in options: Options) -> ClosedRange<Double> {
             switch self {
+            case .killMaster where options.hasReplicas: 0...8
+            case .pauseMaster where options.hasReplicas: 0.5...8
             case .killNode: 0...3
             case .pauseNode: 1...7
             case .killWorker, .restartSkewed: 0...1
@@ -70,7 +72,18 @@ struct Fault: Sendable {
     /// How many seconds it lasts.
     let length: Double
 
-    var target: String { self.kind.aim == .redis ? "redis" : "\(self.kind.aim.rawValue) \(self.place)" }
+    /// What comes one after the other has the same.
+    let target: String
+
+    init(at: Double, kind: Kind, place: Int, length: Double, in options: Options) {
+        self.at = at
+        self.kind = kind
+        self.place = place
+        self.length = length
+        // With replicas, all ways to a master are cut at once: that is a failure of Redis, too.
+        let isOfRedis = kind.aim == .redis || (kind.aim == .network && options.hasReplicas)
+        self.target = isOfRedis ? "redis" : "\(kind.aim.rawValue) \(place)"
+    }
 
     var description: String {
         let seconds = Int((self.length * 10).rounded())

@@ -61,6 +61,8 @@ final class History: Sendable {
         var latest = 0.0
         var gapsTold = 0
         var unwarned = 0
+        var failovers = 0
+        var leftBefore = 0
         var bytesCut = 0
         var deliveries = 0
         var connections = 0

@@ -41,15 +41,19 @@ final class Injector: Sendable {
 
     private func carryOut(_ fault: Fault) async {
         do {
-            if fault.kind.aim == .redis {
+            if fault.target == "redis" {
                 try await eventually(within: 90, "Redis is well before the next harm") { self.bed.isWell }
             }
             self.last.withLock { $0 = fault.description }
             let heal = self.history.harm(fault.kind)
             defer { heal() }
+            // Redis is well, so that it answers.
+            let masters = fault.target == "redis" ? Set(self.bed.masters.map(\.port)) : []
             try await self.harm(fault)
-            if fault.kind.aim == .redis {
+            if fault.target == "redis" {
                 try await eventually(within: 90, "Redis is well after: \(fault.description)") { self.bed.isWell }
+                let after = Set(self.bed.masters.map(\.port))
+                self.history.count { [count = after.subtracting(masters).count] in $0.failovers += count }
             }
         } catch {
             self.history.violation(.unsettled, nil, nil, "\(fault.description): \(error)")
@@ -96,15 +100,9 @@ final class Injector: Sendable {
 
     /// No connection between a node and Redis; or one on which no answer comes any more, until it breaks.
     private func cut(_ fault: Fault, mute: Bool) async {
-        guard !self.bed.proxies.isEmpty else { return }
-        let proxy = self.bed.proxies[fault.place % self.bed.proxies.count]
-        if mute {
-            proxy.mute(true)
-            await self.wait(fault)
-        } else {
-            proxy.refuse(true)
-            await self.wait(fault)
-        }
+        guard let proxy = self.bed.proxy(fault.place) else { return }
+        if mute { proxy.mute(true) } else { proxy.refuse(true) }
+        await self.wait(fault)
         proxy.cut()
         proxy.mute(false)
         proxy.refuse(false)

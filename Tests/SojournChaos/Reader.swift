@@ -21,6 +21,8 @@ final class Reader: Sendable {
         /// What it was told that it cannot have, or that is no more.
         var told: [ClosedRange<Int>] = []
         var end: End?
+        /// When that was; whoever has left can be told nothing more.
+        var endedAt = 0.0
     }
 
     let session: String
@@ -54,10 +56,14 @@ final class Reader: Sendable {
                 self.visit(connection, limit: self.number(2...40))
                 connection.reset()
             } catch let error as Unanswered {
-                if let status = Self.over(error) { self.state.withLock { $0.end = .status(status) } }
+                if let status = Self.over(error) { self.finish(.status(status)) }
             } catch {}
             dawdle(milliseconds: self.number(10...200))
         }
+    }
+
+    private func finish(_ end: End) {
+        self.state.withLock { ($0.end, $0.endedAt) = (end, History.now) }
     }
 
     /// The status of an answer that says that there is no session to read any more.
@@ -85,7 +91,7 @@ final class Reader: Sendable {
                 if let cursor = event.cursor { seen.cursor = cursor }
                 return nil
             case "stream.end":
-                if text.contains(#""reason":"closed""#) { seen.end = .closed }
+                if text.contains(#""reason":"closed""#) { (seen.end, seen.endedAt) = (.closed, History.now) }
                 return nil
             case "stream.gap":
                 guard let (from, to) = Self.gap(text), let cursor = event.cursor, let place else {

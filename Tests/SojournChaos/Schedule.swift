@@ -15,7 +15,7 @@ enum Schedule {
             faults.append(
                 Fault(
                     at: at, kind: kind, place: Int.random(in: 0..<3, using: &random),
-                    length: Double.random(in: kind.lengths, using: &random)))
+                    length: Double.random(in: kind.lengths(in: options), using: &random), in: options))
             at += Double.random(in: 0.8...3.6, using: &random)
         }
         return faults

@@ -21,6 +21,7 @@ enum Table {
         for kind in Fault.Kind.allCases where faults[kind, default: 0] > 0 {
             row("  " + kind.rawValue, faults[kind, default: 0])
         }
+        if options.hasReplicas { row("failovers", counts.failovers) }
         row("operations", counts.operations, "\(counts.retries) times again on another node")
         row("  acknowledged", counts.acknowledged)
         if options.hasReplicas { row("  of them not promised", counts.notPromised, "fewer replicas than asked for") }
@@ -42,7 +43,9 @@ enum Table {
             "late", broken(.late),
             "\(counts.lateExplained) more explained by faults; at the most \(Int(counts.latest)) ms")
         row("warned twice", broken(.warnedTwice), "\(counts.unwarned) not warned because of faults")
-        row("gaps told", counts.gapsTold)
+        row(
+            "gaps told", counts.gapsTold,
+            counts.leftBefore > 0 ? "\(counts.leftBefore) events of readers that had left before" : "")
         row("gaps silent", broken(.silentGap))
         row("keys leaked", broken(.leaked))
         if counts.bytesCut > 0 { row("bytes lost in power cuts", counts.bytesCut) }

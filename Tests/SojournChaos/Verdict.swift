@@ -21,6 +21,9 @@ struct Verdict {
         self.sessions = history.sessions
     }
 
+    /// Whether Redis may lose what it acknowledged, if that is told.
+    private var mayLose: Bool { self.options.promisesNothing || self.options.hasReplicas }
+
     private func broken(_ law: History.Violation.Law, _ session: String, _ seq: Int?, _ sentence: String) {
         self.history.violation(law, session, seq, sentence)
     }
@@ -51,7 +54,7 @@ struct Verdict {
         }
         for (id, states) in self.archives.unfinished {
             for (state, file) in states where state != "live" || self.archives.served[id] == nil {
-                if self.options.promisesNothing || self.options.hasReplicas { continue }
+                if self.mayLose { continue }
                 self.broken(.unsettled, id, nil, "archive \(file) has it as \(state)")
             }
         }
@@ -62,7 +65,7 @@ struct Verdict {
         let byUser = Dictionary(grouping: self.archives.served.values.compactMap(\.first), by: \.user)
         for (user, transcripts) in byUser
         where transcripts.count > 1 && self.sessions.values.contains(where: { $0.user == user }) {
-            if self.options.promisesNothing || self.options.hasReplicas { continue }
+            if self.mayLose { continue }
             let ids = transcripts.map(\.id)
             self.broken(.duplicated, ids[0], nil, "one create made \(ids.joined(separator: " and "))")
         }
@@ -135,7 +138,7 @@ struct Verdict {
         let before = session.deadline - min(event.at, deadline)
         if before > 0 {
             let isTold = Set(transcript.epochs).count > 1 && session.promisedDeadline <= min(event.at, deadline)
-            if isTold, self.options.promisesNothing || self.options.hasReplicas {
+            if isTold, self.mayLose {
                 self.history.count { $0.earlyAndTold += 1 }
             } else {
                 self.broken(.early, transcript.id, seq, "\(Int(before)) ms before the deadline that was acknowledged")
@@ -194,15 +197,20 @@ struct Verdict {
         guard let transcript = self.archives.served[reader.session]?.first else { return }
         for (seq, event) in seen.events {
             if let archived = transcript.events[seq], archived.text.hashValue == event.text { continue }
-            // Who comes too late is told that it is over, and reads the archive, where the epoch says what is gone.
-            if case .status = end, transcript.events[seq].map({ $0.epoch != event.epoch }) ?? true,
-                self.options.promisesNothing || self.options.hasReplicas
-            {
-                continue
+            if self.mayLose, transcript.events[seq].map({ $0.epoch != event.epoch }) ?? true {
+                // Who comes too late is told that it is over, and reads the archive, where the epoch says what is gone.
+                if case .status = end { continue }
+                // Who had the end of the log and left before another branch of it was begun can be told nothing more.
+                let begun = transcript.events.values.filter { $0.epoch != event.epoch && $0.at > seen.endedAt }
+                if !begun.isEmpty {
+                    self.history.count { $0.leftBefore += 1 }
+                    continue
+                }
             }
             self.broken(.silentGap, reader.session, seq, "a reader holds an event that is not in the log")
         }
-        guard case .closed = end else { return }
+        let lastAt = transcript.events[transcript.head]?.at ?? 0
+        guard case .closed = end, !(self.mayLose && seen.endedAt < lastAt) else { return }
         for seq in 1...max(1, transcript.head)
         where seen.events[seq] == nil && !seen.told.contains(where: { $0.contains(seq) }) {
             self.broken(.silentGap, reader.session, seq, "a reader that came to the end never got it")

@@ -53,6 +53,9 @@ public final class TestProxy: Sendable {
     /// Where clients connect.
     public var endpoint: Endpoint { self.listener.endpoint }
 
+    /// The port of that.
+    public var port: Int { if case .tcp(_, let port) = self.endpoint { port } else { 0 } }
+
     /// The sizes of the reads from clients so far.
     public var reads: [Int] { self.shared.state.withLock { $0.reads } }
 
