@@ -68,7 +68,7 @@ let package = Package(
         .target(name: "CTestWidth", path: "Tests/CTestWidth"),
         .target(
             name: "SojournTesting",
-            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL", "CTestWidth"],
+            dependencies: ["SojournCore", "SojournLoop", "CSojournSystem", "COpenSSL", "CSQLite", "CTestWidth"],
             path: "Tests/SojournTesting", swiftSettings: common),
         tests("SojournCoreTests", ["SojournCore", "SojournTesting"]),
         tests("SojournLoopTests", ["SojournLoop", "SojournTesting"]),
@@ -105,6 +105,15 @@ if Context.environment["SOJOURN_FUZZ"] != nil {
             exclude: ["Corpus"], swiftSettings: common),
     ]
     package.products = [.executable(name: "sojourn-fuzz", targets: ["SojournFuzz"])]
+}
+
+// `ops/chaos` is one more program, which starts nodes and does them harm.
+if Context.environment["SOJOURN_CHAOS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "SojournChaos", dependencies: ["SojournCore", "SojournLoop", "SojournTesting"],
+            path: "Tests/SojournChaos", swiftSettings: common))
+    package.products.append(.executable(name: "sojourn-chaos", targets: ["SojournChaos"]))
 }
 
 // Checks that are about a few modules build only those: SOJOURN_TARGETS="SojournCore SojournCoreTests …".

@@ -6,13 +6,15 @@ public import SojournLoop
 public final class ClusterBed: Sendable {
     /// The masters at the start, then their replicas in turn.
     public let servers: [RedisServer]
+    /// What stands before each server, if that was asked for: all but the bus goes that way.
+    public let proxies: [TestProxy]
     /// How many masters there are at the start.
     public let masterCount: Int
 
     /// Starts all of it and waits until each member says that the cluster is well. A master counts as dead after
-    /// `nodeTimeout` milliseconds.
+    /// `nodeTimeout` milliseconds. `proxied` puts a proxy before each server.
     public static func start(
-        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 2_000, password: String? = nil,
+        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 2_000, proxied: Bool = false, password: String? = nil,
         _ settings: [String] = []
     ) async throws -> ClusterBed {
         let count = masters * (1 + replicas)
@@ -24,6 +26,13 @@ public final class ClusterBed: Sendable {
                     tcp: true, password: password, settings: Self.settings(bus: bus, nodeTimeout) + settings)
             )
         }
+        let proxies = proxied ? servers.map { TestProxy(to: $0.server.tcpEndpoint) } : []
+        for (proxy, (bus, server)) in zip(proxies, servers) {
+            server.alsoSet([
+                "--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", "\(proxy.port)",
+                "--cluster-announce-bus-port", "\(bus)",
+            ])
+        }
         // Every member starts with the whole picture, so that nobody has to be introduced.
         func id(_ place: Int) -> String { String(repeating: "0", count: 37) + "\(100 + place)" }
         for own in 0..<count {
@@ -34,14 +43,15 @@ public final class ClusterBed: Sendable {
                 let first = place * PartitionTags.slots / masters
                 let slots = isMaster ? " \(first)-\((place + 1) * PartitionTags.slots / masters - 1)" : ""
                 let master = isMaster ? "-" : id(place % masters)
-                return "\(id(place)) 127.0.0.1:\(server.port)@\(bus) \(flags) \(master) 0 0 \(place % masters + 1) "
+                let port = proxied ? proxies[place].port : server.port
+                return "\(id(place)) 127.0.0.1:\(port)@\(bus) \(flags) \(master) 0 0 \(place % masters + 1) "
                     + "connected\(slots)"
             }
             lines.append("vars currentEpoch \(masters) lastVoteEpoch 0\n")
             try lines.joined(separator: "\n").write(
                 toFile: servers[own].server.folder.file("nodes.conf"), atomically: true, encoding: .utf8)
         }
-        let bed = ClusterBed(servers: servers.map(\.server), masterCount: masters)
+        let bed = ClusterBed(servers: servers.map(\.server), proxies: proxies, masterCount: masters)
         for server in bed.servers { try server.launch() }
         for server in bed.servers {
             try await eventually(within: 60, "the cluster is well") {
@@ -63,8 +73,9 @@ public final class ClusterBed: Sendable {
         ]
     }
 
-    private init(servers: [RedisServer], masterCount: Int) {
+    private init(servers: [RedisServer], proxies: [TestProxy], masterCount: Int) {
         self.servers = servers
+        self.proxies = proxies
         self.masterCount = masterCount
     }
 
@@ -72,7 +83,9 @@ public final class ClusterBed: Sendable {
     public func stop() { for server in self.servers { server.stop() } }
 
     /// Where all of them listen.
-    public var endpoints: [Endpoint] { self.servers.map(\.tcpEndpoint) }
+    public var endpoints: [Endpoint] {
+        self.proxies.isEmpty ? self.servers.map(\.tcpEndpoint) : self.proxies.map(\.endpoint)
+    }
 
     /// The name of a member among the others.
     public func id(_ place: Int) throws -> String {

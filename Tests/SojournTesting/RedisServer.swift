@@ -15,6 +15,8 @@ public final class RedisServer: Sendable {
     /// The port for TLS in a secure run, or 0.
     private let securePort: Int
     private let process = Locked<TestProcess?>(nil)
+    /// What it is told beside its settings, each time it is started.
+    private let more = Locked<[String]>([])
 
     /// A server that is not started yet.
     init(tcp: Bool, password: String?, settings: [String]) {
@@ -104,6 +106,9 @@ public final class RedisServer: Sendable {
         }
     }
 
+    /// Adds settings before it is started.
+    func alsoSet(_ settings: [String]) { self.more.withLock { $0 += settings } }
+
     /// Starts it again without waiting.
     public func launch() throws {
         let defaults = [
@@ -113,7 +118,7 @@ public final class RedisServer: Sendable {
             "--enable-debug-command", "yes",
         ]
         let access = try self.securePort == 0 ? self.password.map { ["--requirepass", $0] } ?? [] : self.security()
-        let process = try TestProcess("redis-server", defaults + access + self.settings)
+        let process = try TestProcess("redis-server", defaults + access + self.settings + self.more.withLock { $0 })
         self.process.withLock { $0 = process }
         for other in self.others { try other.launch() }
     }

@@ -7,22 +7,32 @@ public final class SentinelBed: Sendable {
     public static let name = "sojourn"
     /// The first one is the master at the start.
     public let servers: [RedisServer]
+    /// What stands before each server, if that was asked for: also sentinels and replicas know no other way to it.
+    public let proxies: [TestProxy]
     /// Where the sentinels listen.
     public let sentinels: [Endpoint]
     private let folder: TemporaryFolder
     private let processes: [TestProcess]
 
     /// Starts all of it and waits until the sentinels know each other and the replicas. A master counts as dead after
-    /// `downAfter` milliseconds.
+    /// `downAfter` milliseconds. `proxied` puts a proxy before each server.
     public static func start(
-        replicas: Int = 2, sentinels count: Int = 3, downAfter: Int = 1_000, _ settings: [String] = []
+        replicas: Int = 2, sentinels count: Int = 3, downAfter: Int = 1_000, proxied: Bool = false,
+        _ settings: [String] = []
     ) async throws -> SentinelBed {
         let settings = settings + ["--repl-diskless-sync-delay", "0"]
-        let master = try await RedisServer.start(tcp: true, settings)
-        var servers = [master]
-        for _ in 0..<replicas {
-            servers.append(
-                try await RedisServer.start(tcp: true, settings + ["--replicaof", "127.0.0.1 \(master.port)"]))
+        let servers = (0...replicas).map { _ in RedisServer(tcp: true, password: nil, settings: settings) }
+        let proxies = proxied ? servers.map { TestProxy(to: $0.tcpEndpoint) } : []
+        let master = servers[0]
+        let masterPort = proxies.first?.port ?? master.port
+        for (place, server) in servers.enumerated() {
+            if proxied {
+                server.alsoSet([
+                    "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", "\(proxies[place].port)",
+                ])
+            }
+            if place > 0 { server.alsoSet(["--replicaof", "127.0.0.1 \(masterPort)"]) }
+            try await server.restart()
         }
         try await eventually(within: 60, "the replicas follow") {
             try master.client().send("INFO", "replication").string?.components(separatedBy: "state=online").count
@@ -39,14 +49,15 @@ public final class SentinelBed: Sendable {
             bind 127.0.0.1
             dir \(folder.path)
             logfile \(folder.file("sentinel-\(place).log"))
-            sentinel monitor \(Self.name) 127.0.0.1 \(master.port) \(count / 2 + 1)
+            sentinel monitor \(Self.name) 127.0.0.1 \(masterPort) \(count / 2 + 1)
             sentinel down-after-milliseconds \(Self.name) \(downAfter)
             sentinel failover-timeout \(Self.name) 10000
             """.write(toFile: file, atomically: true, encoding: .utf8)
             processes.append(try TestProcess("redis-server", [file, "--sentinel"]))
             endpoints.append(.tcp(host: "127.0.0.1", port: port))
         }
-        let bed = SentinelBed(servers: servers, sentinels: endpoints, folder: folder, processes: processes)
+        let bed = SentinelBed(
+            servers: servers, proxies: proxies, sentinels: endpoints, folder: folder, processes: processes)
         for place in 0..<count {
             try await eventually(within: 60, "the sentinels know the master, the replicas and each other") {
                 let state = (try? bed.state(of: place)) ?? [:]
@@ -57,8 +68,12 @@ public final class SentinelBed: Sendable {
         return bed
     }
 
-    private init(servers: [RedisServer], sentinels: [Endpoint], folder: TemporaryFolder, processes: [TestProcess]) {
+    private init(
+        servers: [RedisServer], proxies: [TestProxy], sentinels: [Endpoint], folder: TemporaryFolder,
+        processes: [TestProcess]
+    ) {
         self.servers = servers
+        self.proxies = proxies
         self.sentinels = sentinels
         self.folder = folder
         self.processes = processes
@@ -85,7 +100,8 @@ public final class SentinelBed: Sendable {
     /// The server that is the master, as one of the sentinels says.
     public func master(askedOf place: Int = 0) throws -> RedisServer? {
         let port = try RawRedis(self.sentinels[place]).send("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.name).array.last
-        return self.servers.first { "\($0.port)" == port?.string }
+        let place = self.proxies.firstIndex { "\($0.port)" == port?.string }
+        return place.map { self.servers[$0] } ?? self.servers.first { "\($0.port)" == port?.string }
     }
 }
 

@@ -8,6 +8,7 @@ public final class TestProxy: Sendable {
         var reads: [Int] = []
         var connections = 0
         var muted = false
+        var refuses = false
         var upstream: Endpoint?
     }
 
@@ -23,7 +24,7 @@ public final class TestProxy: Sendable {
         let shared = self.shared
         shared.state.withLock { $0.upstream = upstream }
         self.listener = TestListener { client in
-            let upstream = shared.state.withLock { $0.upstream }
+            let upstream = shared.state.withLock { $0.refuses ? nil : $0.upstream }
             guard let server = upstream.flatMap({ TestListener.connect(to: $0) }) else {
                 close(client)
                 return
@@ -32,11 +33,15 @@ public final class TestProxy: Sendable {
                 $0.open += [client, server]
                 $0.connections += 1
             }
-            Self.pump(from: client, to: server) { count in
+            let left = Countdown(2) {
+                shared.state.withLock { $0.open.removeAll { $0 == client || $0 == server } }
+                for fd in [client, server] { close(fd) }
+            }
+            Self.pump(from: client, to: server, left) { count in
                 shared.state.withLock { $0.reads.append(count) }
                 return true
             }
-            Self.pump(from: server, to: client) { _ in shared.state.withLock { !$0.muted } }
+            Self.pump(from: server, to: client, left) { _ in shared.state.withLock { !$0.muted } }
         }
     }
 
@@ -47,6 +52,9 @@ public final class TestProxy: Sendable {
 
     /// Where clients connect.
     public var endpoint: Endpoint { self.listener.endpoint }
+
+    /// The port of that.
+    public var port: Int { if case .tcp(_, let port) = self.endpoint { port } else { 0 } }
 
     /// The sizes of the reads from clients so far.
     public var reads: [Int] { self.shared.state.withLock { $0.reads } }
@@ -60,6 +68,12 @@ public final class TestProxy: Sendable {
     /// While muted, what the server says is thrown away.
     public func mute(_ muted: Bool) { self.shared.state.withLock { $0.muted = muted } }
 
+    /// While it refuses, there is no connection: those that are open break, and new ones end at once.
+    public func refuse(_ refuses: Bool) {
+        self.shared.state.withLock { $0.refuses = refuses }
+        if refuses { self.cut() }
+    }
+
     /// Forwards new connections to another server, and breaks those that are open.
     public func redirect(to upstream: Endpoint) {
         self.shared.state.withLock { $0.upstream = upstream }
@@ -68,14 +82,13 @@ public final class TestProxy: Sendable {
 
     /// Breaks all connections.
     public func cut() {
-        let open = self.shared.state.withLock { state -> [CInt] in
-            defer { state.open = [] }
-            return state.open
-        }
-        for fd in open { shutdown(fd, CInt(SHUT_RDWR)) }
+        // While it is locked, nobody closes one and gets its number for something else.
+        self.shared.state.withLock { state in for fd in state.open { shutdown(fd, CInt(SHUT_RDWR)) } }
     }
 
-    private static func pump(from source: CInt, to sink: CInt, passes: @escaping @Sendable (Int) -> Bool) {
+    private static func pump(
+        from source: CInt, to sink: CInt, _ left: Countdown, passes: @escaping @Sendable (Int) -> Bool
+    ) {
         Thread.detachNewThread {
             var buffer = [UInt8](repeating: 0, count: 262_144)
             while true {
@@ -91,9 +104,28 @@ public final class TestProxy: Sendable {
                     sent += more
                 }
             }
-            // Descriptors are left to the end of the process, so that none is closed under the other pump.
             shutdown(source, CInt(SHUT_RDWR))
             shutdown(sink, CInt(SHUT_RDWR))
+            left.step()
         }
+    }
+}
+
+/// Does something when several have come to their end.
+private final class Countdown: Sendable {
+    private let left: Locked<Int>
+    private let done: @Sendable () -> Void
+
+    init(_ count: Int, _ done: @escaping @Sendable () -> Void) {
+        self.left = Locked(count)
+        self.done = done
+    }
+
+    func step() {
+        let isLast = self.left.withLock { left -> Bool in
+            left -= 1
+            return left == 0
+        }
+        if isLast { self.done() }
     }
 }

@@ -5,19 +5,6 @@ import Testing
 
 /// An archive that has no room for a while, and a node that dies meanwhile: nothing is lost, nothing is served twice.
 @Suite struct DiskFullTests {
-    /// Limits how large files of a node may grow: what is there, and a little; nil lets them grow again.
-    private func limit(_ node: NodeProcess, archive: String?) throws {
-        var size = "unlimited"
-        if let archive {
-            let sizes = [archive, archive + "-wal"].map { path in
-                (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
-            }
-            size = String((sizes.max() ?? 0) + 24_000)
-        }
-        let setting = try TestProcess("prlimit", ["--pid", "\(node.pid)", "--fsize=\(size):"])
-        #expect(setting.wait() == .exited(0))
-    }
-
     private func health(_ node: NodeProcess) -> (status: String?, problems: String) {
         let body = (try? node.ask("GET", NodeProcess.sessions + "/health"))?.body ?? [:]
         return (body["status"] as? String, "\(body["problems"] ?? "")")
@@ -39,7 +26,7 @@ import Testing
             pair.converse(on: round % 2, sessions: 10, padding: padding)
             // Now one is full, now both are.
             let full = round % 3 == 0 ? [0, 1] : [round % 2]
-            for place in full { try self.limit(pair.nodes[place], archive: pair.archive(place)) }
+            for place in full { try pair.nodes[place].fillDisk(of: pair.archive(place)) }
             pair.expireAll()
             if full.count == 2 {
                 try await eventually(within: 60, "a node says that its archive is full") {
@@ -63,7 +50,7 @@ import Testing
                 // The other one takes everything, at once: no lease has to lapse.
                 try await pair.allArchived()
             }
-            for place in full { try self.limit(pair.nodes[place], archive: nil) }
+            for place in full { try pair.nodes[place].freeDisk() }
             try await pair.allArchived()
             try await eventually(within: 60, "both are well again") {
                 pair.nodes.allSatisfy { self.health($0).status == "healthy" }

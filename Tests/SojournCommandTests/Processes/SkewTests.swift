@@ -6,34 +6,6 @@ import Testing
 
 /// A node's clock decides nothing, also not how much may be asked.
 @Suite struct SkewTests {
-    /// Puts the wall clock of a process an hour ahead.
-    private static let skew = """
-        #define _GNU_SOURCE
-        #include <sys/syscall.h>
-        #include <sys/time.h>
-        #include <time.h>
-        #include <unistd.h>
-        int clock_gettime(clockid_t clock, struct timespec *now) {
-            int code = syscall(SYS_clock_gettime, clock, now);
-            if (code == 0 && clock == CLOCK_REALTIME) now->tv_sec += 3600;
-            return code;
-        }
-        int gettimeofday(struct timeval *now, void *zone) {
-            struct timespec precise;
-            (void)zone;
-            clock_gettime(CLOCK_REALTIME, &precise);
-            now->tv_sec = precise.tv_sec;
-            now->tv_usec = precise.tv_nsec / 1000;
-            return 0;
-        }
-        time_t time(time_t *out) {
-            struct timespec now;
-            clock_gettime(CLOCK_REALTIME, &now);
-            if (out) *out = now.tv_sec;
-            return now.tv_sec;
-        }
-        """
-
     /// Asks as fast as the node answers, on one connection, until a time of Redis; returns how many were let through.
     private static func flood(_ port: Int, _ path: String, _ redis: RedisServer, until end: Int) async throws -> Int {
         try await withCheckedThrowingContinuation { continuation in
@@ -64,14 +36,9 @@ import Testing
         let redis = try await RedisServer.start()
         defer { redis.stop() }
         let folder = TemporaryFolder()
-        try Self.skew.write(toFile: folder.file("skew.c"), atomically: true, encoding: .utf8)
-        let library = folder.file("skew.so")
-        let compiler = ["clang", "cc", "/opt/swift/usr/bin/clang"].first {
-            TestProcess.succeeds($0, "-shared", "-fPIC", "-o", library, folder.file("skew.c"))
-        }
-        try #require(compiler != nil, "no C compiler, which the Swift toolchain has")
+        let ahead = try SkewedClock()
         var nodes: [NodeProcess] = []
-        for (name, environment) in [("a", [:]), ("b", [:]), ("ahead", ["LD_PRELOAD": library])] {
+        for (name, environment) in [("a", [:]), ("b", [:]), ("ahead", ahead.environment(seconds: 3600))] {
             nodes.append(
                 try NodeProcess(
                     name, in: folder,

@@ -3,23 +3,6 @@ import SojournLoop
 import SojournTesting
 import Testing
 
-/// Work that blocks, on a thread of its own: the few threads of Swift's tasks must not wait for sockets.
-final class BlockingWork: Sendable {
-    private let isDone = Locked(false)
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        Thread.detachNewThread {
-            body()
-            self.isDone.withLock { $0 = true }
-        }
-    }
-
-    /// Waits until it has come to its end.
-    func finish(within limit: Double = 10) async throws {
-        try await eventually(within: limit, "the work ends") { self.isDone.withLock { $0 } }
-    }
-}
-
 /// A client that reads a session's stream, over several connections if need be, with its own cursor.
 final class StreamReader: Sendable {
     struct Seen {

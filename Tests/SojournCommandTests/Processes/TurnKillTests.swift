@@ -64,7 +64,7 @@ import Testing
         }
 
         private func worker(_ place: Int) throws -> WorkerProcess {
-            try WorkerProcess(self.nodes[place], in: self.folder, lease: "2s")
+            try WorkerProcess(port: self.nodes[place].port ?? 0, in: self.folder, lease: "2s")
         }
 
         /// Sends the session's next message until a node has acknowledged it.

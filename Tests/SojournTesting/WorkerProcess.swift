@@ -1,14 +1,16 @@
 import Foundation
-import SojournTesting
+import Glibc
 
 /// The worker of the README as a process of its own. It is killed, by number, with its owner.
-final class WorkerProcess {
+public final class WorkerProcess: Sendable {
     private let process: TestProcess
 
-    /// Starts it for a node.
+    /// Starts it for the node at a port.
     ///
     /// - Parameter lease: for how long it claims its turns.
-    init(_ node: NodeProcess, in folder: TemporaryFolder, lease: String) throws {
+    public init(
+        port: Int, agent: String = "11111111-1111-4111-8111-111111111111", in folder: TemporaryFolder, lease: String
+    ) throws {
         let path = folder.file("worker-\(UInt32.random(in: 0 ... .max))")
         // It thinks a while about each word, so that kills find it at work.
         let text = try Readme.block("python").replacing("wait=20s", with: "wait=2s&lease=\(lease)")
@@ -16,13 +18,15 @@ final class WorkerProcess {
         try text.write(toFile: path + ".py", atomically: true, encoding: .utf8)
         self.process = try TestProcess(
             "/usr/bin/python3",
-            [path + ".py", "http://127.0.0.1:\(node.port ?? 0)", "11111111-1111-4111-8111-111111111111"],
-            output: path + ".out")
+            [path + ".py", "http://127.0.0.1:\(port)", agent], output: path + ".out")
     }
 
     /// Ends it at once, wherever it is.
-    func kill9() {
+    public func kill9() {
         self.process.kill9()
         self.process.wait()
     }
+
+    /// Sends it a signal, such as SIGSTOP.
+    public func signal(_ number: CInt) { self.process.signal(number) }
 }

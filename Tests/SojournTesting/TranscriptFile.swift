@@ -1,22 +1,34 @@
 import CSQLite
 import Foundation
-import Testing
 
 /// An archive file, read by plain SQL, without the program's own code.
-final class TranscriptFile {
+public final class TranscriptFile {
+    /// SQLite did not do what it was asked for.
+    public struct Failure: Error, CustomStringConvertible {
+        /// What it was asked for, and what it said.
+        public let description: String
+    }
+
     private var database: OpaquePointer?
 
-    init(_ path: String) throws {
-        try #require(sqlite3_open_v2(path, &self.database, SQLITE_OPEN_READONLY, nil) == SQLITE_OK)
+    /// Opens a file for reading.
+    public init(_ path: String) throws {
+        guard sqlite3_open_v2(path, &self.database, SQLITE_OPEN_READONLY, nil) == SQLITE_OK else {
+            throw self.failure(path)
+        }
         sqlite3_busy_timeout(self.database, 5000)
     }
 
     deinit { sqlite3_close(self.database) }
 
+    private func failure(_ what: String) -> Failure {
+        Failure(description: "\(what): \(String(cString: sqlite3_errmsg(self.database)))")
+    }
+
     /// The rows of a query, each column as text.
-    func rows(_ sql: String) throws -> [[String]] {
+    public func rows(_ sql: String) throws -> [[String]] {
         var statement: OpaquePointer?
-        try #require(sqlite3_prepare_v2(self.database, sql, -1, &statement, nil) == SQLITE_OK)
+        guard sqlite3_prepare_v2(self.database, sql, -1, &statement, nil) == SQLITE_OK else { throw self.failure(sql) }
         defer { sqlite3_finalize(statement) }
         var rows: [[String]] = []
         while sqlite3_step(statement) == SQLITE_ROW {
@@ -29,14 +41,14 @@ final class TranscriptFile {
     }
 
     /// The hand-overs of a state, by session.
-    func sessions(_ state: String) throws -> [(id: String, handover: String, head: Int)] {
+    public func sessions(_ state: String) throws -> [(id: String, handover: String, head: Int)] {
         try self.rows("SELECT id, handover, head FROM sessions WHERE state = '\(state)'").map {
             ($0[0], $0[1], Int($0[2]) ?? -1)
         }
     }
 
     /// The numbers of all events, and the texts of the messages, of one hand-over.
-    func transcript(_ handover: String) throws -> (seqs: [Int], messages: [String]) {
+    public func transcript(_ handover: String) throws -> (seqs: [Int], messages: [String]) {
         let rows = try self.rows(
             """
             SELECT seq, CASE WHEN type = 'user.message' THEN json_extract(body, '$.data.content') END

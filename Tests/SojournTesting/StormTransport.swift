@@ -1,17 +1,24 @@
 import Foundation
-import SojournTesting
 
 /// An event as a client of any transport gets it.
-struct StormEvent: Sendable {
-    let type: String
+public struct StormEvent: Sendable {
+    /// What kind of event it is.
+    public let type: String
     /// From where to go on after it; nil when it is no place to resume from.
-    let cursor: String?
+    public let cursor: String?
     /// Its bytes, which are the same over every transport.
-    let text: String
+    public let text: String
+
+    /// An event of these.
+    public init(type: String, cursor: String?, text: String) {
+        self.type = type
+        self.cursor = cursor
+        self.text = text
+    }
 }
 
 /// One connection that carries the events of one session.
-protocol StormConnection {
+public protocol StormConnection {
     /// The next event; nil at the end of the connection.
     func next() throws -> StormEvent?
     /// Leaves in good order.
@@ -21,15 +28,21 @@ protocol StormConnection {
 }
 
 /// A way to read events.
-enum StormTransport: String, CaseIterable, Sendable {
+public enum StormTransport: String, CaseIterable, Sendable {
+    /// Server-Sent Events.
     case sse
+    /// A WebSocket with one subscription.
     case webSocket
 
     /// Connects to a node and reads a session's events after a cursor.
-    func open(_ session: String, on port: Int, after cursor: String) throws -> any StormConnection {
+    ///
+    /// - Parameter deadline: milliseconds to wait for anything to come.
+    public func open(
+        _ session: String, on port: Int, after cursor: String, deadline: Int = 30_000
+    ) throws -> any StormConnection {
         switch self {
-        case .sse: try EventSourceConnection(session, on: port, after: cursor)
-        case .webSocket: try SocketConnection(session, on: port, after: cursor)
+        case .sse: try EventSourceConnection(session, on: port, after: cursor, deadline)
+        case .webSocket: try SocketConnection(session, on: port, after: cursor, deadline)
         }
     }
 }
@@ -38,13 +51,15 @@ enum StormTransport: String, CaseIterable, Sendable {
 private final class EventSourceConnection: StormConnection {
     private let http: RawHTTP
 
-    init(_ session: String, on port: Int, after cursor: String) throws {
-        self.http = try RawHTTP(port: port, deadlineMilliseconds: 30_000)
+    init(_ session: String, on port: Int, after cursor: String, _ deadline: Int) throws {
+        self.http = try RawHTTP(port: port, deadlineMilliseconds: deadline)
         try self.http.send(
             "GET \(NodeProcess.sessions)/\(session)/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: \(cursor)\r\n\r\n"
         )
         let head = try self.http.readHead()
-        guard head.status == 200 else { throw Unanswered(description: "a stream was answered \(head.status)") }
+        guard head.status == 200 else {
+            throw Unanswered(description: "a stream was answered \(head.status)", status: head.status)
+        }
     }
 
     func next() throws -> StormEvent? {
@@ -64,9 +79,9 @@ private final class EventSourceConnection: StormConnection {
 private final class SocketConnection: StormConnection {
     private let socket: RawWebSocket
 
-    init(_ session: String, on port: Int, after cursor: String) throws {
+    init(_ session: String, on port: Int, after cursor: String, _ deadline: Int) throws {
         self.socket = try RawWebSocket(
-            try RawHTTP(port: port, deadlineMilliseconds: 30_000), target: "/api/messaging/ws")
+            try RawHTTP(port: port, deadlineMilliseconds: deadline), target: "/api/messaging/ws")
         guard self.socket.head.status == 101 else {
             throw Unanswered(description: "an upgrade was answered \(self.socket.head.status)")
         }
