@@ -69,6 +69,8 @@ import Testing
         #expect(try self.socket(["Origin": "https://evil.example", "Host": "chat.example"]).head.status == 403)
 
         async let stopped: Void = node.stop()
+        // What follows blocks its thread, which the stop may need.
+        try await eventually(within: 60, "it drains") { !FileManager.default.fileExists(atPath: self.path) }
         #expect(try stream.rest().last?.json["data"]?["reason"] == "drain")
         var last = try socket.next()
         while last.opcode == 1 { last = try socket.next() }

@@ -9,7 +9,7 @@ enum DoctorVisit {
         on server: RedisServer, repairs: Bool = false, walks: Bool = true, user: String? = nil, partitions: Int = 16,
         _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> [Finding] {
-        var configuration = StoreConfiguration(endpoint: server.endpoint, nodeName: "doctor")
+        var configuration = StoreConfiguration(redis: server.topology, nodeName: "doctor")
         configuration.partitions = partitions
         change(&configuration)
         var options = Doctor.Options()

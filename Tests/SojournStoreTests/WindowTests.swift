@@ -86,7 +86,7 @@ import Testing
         try await self.talk(b, session, upTo: 300)
         try await self.trimmed(session, server)
         let archive = try #require(a.archive)
-        #expect(try await archive.open(session.id.text)?.head == 300)
+        try await eventually(within: 60) { try await archive.open(session.id.text)?.head == 300 }
         let all = try await archive.kept(session.id.text, from: 1, to: 300, limit: 300, newestFirst: false)
         let messages = all.filter { EventType.messages.contains($0.type) }.map(\.seq)
         #expect(messages.count == 299)

@@ -15,6 +15,8 @@ final class RedisCluster {
     private(set) var masters: [RedisMaster] = []
     /// Why there is no map, as a sentence, or nil.
     private(set) var trouble: String?
+    /// The same, if the member that was asked last is there and refuses this client, or is not what it takes.
+    private var refusal: String?
     /// Told when slots have changed their masters.
     var onChange: (() -> Void)?
 
@@ -75,7 +77,8 @@ final class RedisCluster {
     var state: RedisConnection.State {
         guard self.isStarted else { return .idle }
         guard !self.isClosed else { return .closed }
-        guard let map, map.isComplete else { return .connecting }
+        guard let map else { return self.refusal.map { .refused($0) } ?? .connecting }
+        guard map.isComplete else { return .connecting }
         let states = self.masters.map(\.connection.state)
         for case .refused(let sentence) in states { return .refused(sentence) }
         return states.allSatisfy { $0 == .ready } ? .ready : .connecting
@@ -186,6 +189,7 @@ final class RedisCluster {
         defer { if connection !== own { connection.close() } }
         do throws(RedisError) {
             let info = try await connection.send(["CLUSTER", "INFO"], kind: .read, timeoutMs: Self.patience)
+            self.refusal = nil
             guard ServerInfo(info.string ?? "")["cluster_state"] == "ok" else {
                 self.note("the cluster is down, says \(endpoint)")
                 return nil
@@ -199,7 +203,9 @@ final class RedisCluster {
         } catch {
             if case .refused(let sentence) = connection.state {
                 self.note(sentence)
+                self.refusal = sentence
             } else {
+                self.refusal = nil
                 self.note("no member of the cluster answers: \(error.message)")
             }
             return nil

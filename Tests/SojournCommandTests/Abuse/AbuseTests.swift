@@ -56,7 +56,7 @@ import Testing
         crowd[.idle] = idle
         let node = try NodeProcess(
             "target", in: folder,
-            ["--redis", "unix:\(redis.folder.file("redis.sock"))", "--loops", "2", "--log-level", "notice"])
+            ["--redis", redis.url, "--loops", "2", "--log-level", "notice"])
         try await node.up()
         let port = try #require(node.port)
         let session = try node.create()
@@ -111,14 +111,14 @@ import Testing
     }
 
     @Test func `a node that may open few files keeps enough for itself`() async throws {
-        let redis = try await RedisServer.start()
+        let redis = try await RedisServer.start(alone: true)
         defer { redis.stop() }
         let folder = TemporaryFolder()
         let node = try TestProcess(
             "prlimit",
             [
                 "--nofile=100:300", TestProcess.built("sojourn"), "serve", "--port", "none", "--listen",
-                "unix:\(folder.file("s"))", "--loops", "1", "--redis", "unix:\(redis.folder.file("redis.sock"))",
+                "unix:\(folder.file("s"))", "--loops", "1", "--redis", redis.url,
             ], folder: folder.path, output: folder.file("out"))
         try await eventually("it is up") { File.text(folder.file("out"))?.contains("try:") == true }
         #expect(File.text(folder.file("out"))?.contains("connections=164 files=300") == true)

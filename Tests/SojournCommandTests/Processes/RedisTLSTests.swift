@@ -9,10 +9,11 @@ import Testing
 
     private func start(_ certificate: Certificate, trusting clients: Certificate, port: Int) async throws -> RedisServer
     {
-        try await RedisServer.start([
-            "--tls-port", "\(port)", "--tls-cert-file", certificate.file, "--tls-key-file", certificate.key,
-            "--tls-ca-cert-file", clients.file, "--tls-auth-clients", "yes",
-        ])
+        try await RedisServer.start(
+            [
+                "--tls-port", "\(port)", "--tls-cert-file", certificate.file, "--tls-key-file", certificate.key,
+                "--tls-ca-cert-file", clients.file, "--tls-auth-clients", "yes",
+            ], alone: true)
     }
 
     private func node(_ port: Int, _ arguments: [String]) throws -> NodeProcess {

@@ -46,7 +46,7 @@ import Testing
         let node = try NodeProcess(
             "node", in: self.folder,
             [
-                "--redis", "unix:\(redis.folder.file("redis.sock"))", "--tls-cert", self.folder.file("cert.pem"),
+                "--redis", redis.url, "--tls-cert", self.folder.file("cert.pem"),
                 "--tls-key", self.folder.file("key.pem"), "--api-key-file", self.folder.file("keys"),
             ])
         try await node.up()

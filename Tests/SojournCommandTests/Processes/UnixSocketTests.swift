@@ -16,7 +16,7 @@ import Testing
         try NodeProcess(
             name, in: self.folder,
             [
-                "--redis", "unix:\(redis.folder.file("redis.sock"))", "--partitions", "16", "--loops", "2", "--listen",
+                "--redis", redis.url, "--partitions", "16", "--loops", "2", "--listen",
                 "unix:\(self.path)",
             ] + arguments)
     }
