@@ -11,6 +11,8 @@
 --- @include "expired"
 local clk, whole = KEYS[1], ARGV[1] == '1'
 local raw, now = clock(clk)
+-- Redis takes longer to write a number than Lua does.
+local stamp = string.format('%.0f', now)
 local function beat(s, blob)
   local c, b, t, m, y, z, ended, r, x, n, q, w, o, e, a, ts = unpack(
     whole and redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'r', 'x', 'n', 'q', 'w', 'o', 'e', 'a', 'ts')
@@ -24,9 +26,9 @@ local function beat(s, blob)
     if x then return {4} end
     extended, b, n = 1, now, n + 1
     at = deadline(c, b, t, m, y, z)
-    redis.call('HSET', s, 'b', now, 'n', n, 'l', now)
+    redis.call('HSET', s, 'b', stamp, 'n', n, 'l', stamp)
   else
-    redis.call('HSET', s, 'l', now)
+    redis.call('HSET', s, 'l', stamp)
   end
   if not whole then return {1, extended, at, tonumber(q)} end
   local line = c .. ' ' .. b .. ' ' .. t .. ' ' .. w .. ' ' .. m .. ' ' .. r .. ' ' .. n .. ' ' .. now .. ' ' ..

@@ -201,28 +201,39 @@ final class ScriptBed {
     }
 
     func fire(_ id: SessionID) throws -> RawReply {
-        let keys = self.keys(id)
-        return try self.call(
+        try #require(self.fire([id]).first)
+    }
+
+    func fire(_ ids: [SessionID]) throws -> [RawReply] {
+        try self.call(
             self.scripts.fire,
-            [
-                keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
-                keys.deltas,
-            ],
-            [id.text, Self.replid, "3"])
+            [self.clock, self.due, self.behind]
+                + ids.map(self.keys).flatMap {
+                    [$0.session, $0.log, $0.channel, $0.turns, $0.queue, $0.deltas]
+                }, [Self.replid, "3"] + ids.map(\.text)
+        ).array
     }
 
     func end(
         _ id: SessionID, _ reason: String, hash: String = "", mode: String = "archive", owner: String = ""
     ) throws -> RawReply {
-        let keys = self.keys(id)
-        return try self.call(
+        try #require(self.end([id], reason, hash: hash, mode: mode, owner: owner).first)
+    }
+
+    func end(
+        _ ids: [SessionID], _ reason: String, hash: String = "", mode: String = "archive", owner: String = ""
+    ) throws -> [RawReply] {
+        try self.call(
             self.scripts.end,
-            [
-                keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
-                self.space.agent(Self.partition, "agent"), self.space.user(Self.partition, "user"),
-                hash.isEmpty ? keys.session : self.conversation(hash), keys.tombstone, keys.channel, keys.deltas,
-                keys.turns, keys.queue, keys.behind,
-            ], [id.text, reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"])
+            [self.clock, self.due, self.arc, self.all, self.behind]
+                + ids.map(self.keys).flatMap { keys in
+                    [
+                        keys.session, keys.blob, keys.log, self.space.agent(Self.partition, "agent"),
+                        self.space.user(Self.partition, "user"), hash.isEmpty ? keys.session : self.conversation(hash),
+                        keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue,
+                    ]
+                }, [reason, Self.replid, mode, "100000", owner, "0123456789abcdef", "30000"] + ids.map(\.text)
+        ).array
     }
 
     func tick(outage: Int = ScriptBed.outage, hold: Int = 60_000, limit: Int = 100) throws -> RawReply {

@@ -215,4 +215,37 @@ extension ScriptTests {
         let now = try #require(try bed.tick().array.first?.string.flatMap { Int($0) })
         #expect(now <= (try bed.raw()))
     }
+
+    @Test func `fire and end take many sessions in one call, each for itself`() async throws {
+        let bed = try await ScriptBed.start()
+        let (over, followed) = (try bed.made(timeout: 300_000), try bed.made(timeout: 300_000))
+        let (early, warned, closed, gone) = (
+            try bed.made(), try bed.made(timeout: 330_000), try bed.made(), bed.newID()
+        )
+        _ = try bed.end(closed, "ended")
+        try bed.redis.send("HSET", bed.keys(followed).session, "wo", "other.token", "wa", "1", "wf", "1")
+        try bed.advance(300_000)
+        let created = try bed.number(bed.keys(early).session, "c")
+        let fired = try bed.fire([over, early, followed, closed, warned, gone])
+        try #require(fired.count == 6)
+        #expect(fired[1] == .array([1, .int(created + 540_000)]))
+        #expect(fired[3] == .array([0]) && fired[5] == .array([0]))
+        #expect(fired[4].array.first == 2)
+        for place in [0, 2] {
+            #expect(fired[place].array.first == 3 && fired[place].array[2] == "AAAAAAAAAAAAAAAAUUUUUUUUUUUUUUUU")
+        }
+        let ended = try bed.end([over, early, followed, closed, gone], "expired", owner: "a")
+        try #require(ended.count == 5)
+        #expect(ended[0].array.first == 1 && ended[2].array.first == 1)
+        #expect(ended[1].array.first == 2 && ended[3] == .array([3, "ended"]) && ended[4] == .array([0]))
+        // What another archivist has followed stays for that one.
+        #expect(try bed.score(bed.arc, over) ?? 0 > bed.raw() && bed.score(bed.arc, followed) == 0)
+        #expect(ended[0].array[3] != 0 && ended[2].array[3] == 0)
+        #expect(try bed.hash(bed.keys(over).session)["co"] == "a" && bed.hash(bed.keys(followed).session)["co"] == nil)
+        for id in [over, followed] {
+            #expect(try bed.hash(bed.keys(id).session)["s"] == "expired" && bed.score(bed.due, id) == nil)
+            #expect(try parsed(bed.log(bed.keys(id)).last).event.type == "session.expired")
+        }
+        #expect(try bed.score(bed.due, early) == created + 540_000)
+    }
 }

@@ -127,7 +127,7 @@ final class Archivist {
     func claim(_ ids: [SessionID], in partition: Int, by script: Script) async -> [EndedSession] {
         guard !ids.isEmpty else { return [] }
         let keyspace = self.shard.keyspace
-        let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
+        let random = StoreShard.tokenDigits()
         var keys = [keyspace.clock(partition), keyspace.arc(partition)]
         var args: [RedisArgument] = [
             .string(self.archive.id), .string(random), .integer(Int(self.shard.configuration.archiveLease)),

@@ -165,7 +165,7 @@ final class WriteBehind {
     /// Reads what the archive does not have of a session; nil when it does not live or is another archivist's.
     func read(_ id: SessionID, from first: Int? = nil) async -> Reading? {
         let keys = self.shard.keyspace.keys(of: id)
-        let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
+        let random = StoreShard.tokenDigits()
         guard
             let answer = try? await self.shard.call(
                 self.shard.scripts.follow, keys: [keys.session, keys.clock, keys.blob, keys.log, keys.behind],

@@ -11,8 +11,10 @@ struct Scripts: Sendable {
     let append: Script
     let delta: Script
     let page: Script
+    /// Five keys, then eleven a session.
     let end: Script
     let tick: Script
+    /// Three keys, then six a session.
     let fire: Script
     let waiting: Script
     /// Two keys, then two a session.

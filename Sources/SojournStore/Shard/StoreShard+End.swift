@@ -32,41 +32,84 @@ extension StoreShard {
         guard read.count == 4, let state = read[0].int, let flat = read[2].array else { throw self.malformed("read") }
         guard state == 1 || state == 2 else { return nil }
         let fields = SessionFields(flat: flat)
-        return try await self.end(
-            id, reason: reason, identity: fields.bytes("a"), keyHash: fields.bytes("k"), claiming: claiming,
-            discarding: discarding)
+        guard let known = KnownIdentity(id: id, fields.bytes("a"), keyHash: fields.bytes("k")) else {
+            throw self.malformed("read")
+        }
+        return try await self.end([known], reason: reason, claiming: claiming, discarding: discarding).first ?? nil
     }
 
-    /// Ends a session whose identity is known already.
+    /// How many sessions one call may fire or end.
+    static let endBatch = 16
+
+    /// Ends sessions of one partition whose identity is known already, ``endBatch`` at the most, each in a step of its own.
+    ///
+    /// - Returns: for each, nil when there was nothing to end for this reason.
     func end(
-        _ id: SessionID, reason: EndReason, identity: [UInt8]?, keyHash: [UInt8]?, claiming: Bool,
-        discarding: Bool = false
-    ) async throws(StoreError) -> EndedSession? {
-        guard let (agent, user) = SessionFields.identity(identity?[...]) else { throw self.malformed("read") }
-        let keys = self.keyspace.keys(of: id)
+        _ sessions: [KnownIdentity], reason: EndReason, claiming: Bool, discarding: Bool = false
+    ) async throws(StoreError) -> [EndedSession?] {
+        guard let partition = sessions.first?.id.partition else { return [] }
+        let keyspace = self.keyspace
         let owner = claiming && self.archiving ? self.archive?.id : nil
-        let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
-        let answer = try await self.call(
-            self.scripts.end,
-            keys: [
-                keys.session, keys.clock, keys.blob, keys.log, keys.due, keys.arc, keys.all,
-                self.keyspace.agent(id.partition, agent), self.keyspace.user(id.partition, user),
-                keyHash.map { self.keyspace.conversation(id.partition, agent: agent, hash: Hex.encode($0)) }
-                    ?? keys.session,
-                keys.tombstone, keys.channel, keys.deltas, keys.turns, keys.queue, keys.behind,
-            ],
+        let random = Self.tokenDigits()
+        var keys = [
+            keyspace.clock(partition), keyspace.due(partition), keyspace.arc(partition), keyspace.all(partition),
+            keyspace.behind(partition),
+        ]
+        for session in sessions {
+            let one = keyspace.keys(of: session.id)
+            keys += [
+                one.session, one.blob, one.log, keyspace.agent(partition, session.agent),
+                keyspace.user(partition, session.user),
+                session.keyHash.map {
+                    keyspace.conversation(partition, agent: session.agent, hash: Hex.encode($0))
+                } ?? one.session,
+                one.tombstone, one.channel, one.deltas, one.turns, one.queue,
+            ]
+        }
+        let answers = try await self.call(
+            self.scripts.end, keys: keys,
             args: [
-                .string(id.text), .string(reason.rawValue), self.replid,
+                .string(reason.rawValue), self.replid,
                 .string(self.archiving && !discarding ? "archive" : "none"),
                 .integer(Int(self.configuration.tombstoneLife)), .string(owner ?? ""), .string(random),
                 .integer(Int(self.configuration.archiveLease)),
-            ])
-        guard answer.first?.int == 1 else { return nil }
-        guard answer.count == 4, let head = answer[2].int, let major = answer[3].int else {
-            throw self.malformed("end")
+            ] + sessions.map { .string($0.id.text) })
+        guard answers.count == sessions.count else { throw self.malformed("end") }
+        var ended: [EndedSession?] = []
+        for (session, answer) in zip(sessions, answers) {
+            guard let answer = answer.array, answer.first?.int == 1 else {
+                ended.append(nil)
+                continue
+            }
+            guard answer.count == 4, let head = answer[2].int, let major = answer[3].int else {
+                throw self.malformed("end")
+            }
+            self.feed.observe(session.id, head: head)
+            self.counters.ended[reason, default: 0] += 1
+            ended.append(
+                EndedSession(id: session.id, head: head, claim: major > 0 ? (Int64(major), random) : nil))
         }
-        self.feed.observe(id, head: head)
-        self.counters.ended[reason, default: 0] += 1
-        return EndedSession(id: id, head: head, claim: major > 0 ? (Int64(major), random) : nil)
+        return ended
+    }
+
+    /// 64 random bits as 16 hexadecimal digits, the part of a token that makes it unique.
+    static func tokenDigits() -> String {
+        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+}
+
+/// What names the keys of a session beside its id; it never changes.
+struct KnownIdentity {
+    let id: SessionID
+    let agent: String
+    let user: String
+    /// The hash of its conversation key, if it has one.
+    let keyHash: [UInt8]?
+
+    /// Nil when the identity is not whole.
+    init?(id: SessionID, _ identity: [UInt8]?, keyHash: [UInt8]?) {
+        guard let (agent, user) = SessionFields.identity(identity?[...]) else { return nil }
+        (self.id, self.agent, self.user, self.keyHash) = (id, agent, user, keyHash)
     }
 }

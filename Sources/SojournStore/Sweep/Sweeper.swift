@@ -98,8 +98,11 @@ final class Sweeper {
         // A timer that came up early is armed anew, maybe for an instant before all that the look has seen.
         var next = answer[1].int.flatMap { $0 >= 0 ? Int64($0) : nil } ?? Self.longestWait
         let now = Int64(answer[0].int ?? 0)
-        await self.shard.concurrently(ids) {
-            if let armed = await self.fire($0) { next = min(next, armed - now) }
+        let calls = stride(from: 0, to: ids.count, by: StoreShard.endBatch).map {
+            Array(ids[$0..<min($0 + StoreShard.endBatch, ids.count)])
+        }
+        await self.shard.concurrently(calls) {
+            if let armed = await self.fire($0, in: partition) { next = min(next, armed - now) }
         }
         // At least a few ms, so that timers that are dense in time are taken together.
         wait = ids.count == Self.perLook ? 0 : min(Self.longestWait, max(5, next))
@@ -119,42 +122,57 @@ final class Sweeper {
         return max(0, earliest - now)
     }
 
-    /// - Returns: when the session's timer is armed for, if it is not over.
-    private func fire(_ id: SessionID) async -> Int64? {
+    /// Fires sessions of one partition in one call, and ends those whose time is over in another.
+    ///
+    /// - Returns: when the earliest of the timers is armed for, of those that are not over.
+    private func fire(_ ids: [SessionID], in partition: Int) async -> Int64? {
         let shard = self.shard
-        let keys = shard.keyspace.keys(of: id)
-        do {
-            let answer = try await shard.call(
-                shard.scripts.fire,
-                keys: [
-                    keys.session, keys.clock, keys.log, keys.due, keys.channel, keys.turns, keys.queue, keys.behind,
-                    keys.deltas,
-                ],
-                args: [.string(id.text), shard.replid, .integer(shard.configuration.turnAttempts)])
-            if answer.first?.int == 1 || answer.first?.int == 2 {
-                shard.ring(answer.dropFirst(answer[0].int == 1 ? 2 : 3).first?.bytes, for: id)
-            }
-            switch answer.first?.int {
-            case 1: return answer.dropFirst().first?.int.map(Int64.init)
-            case 2:
-                self.warnings.record((answer.dropFirst(2).first?.int ?? 0) * 1000)
-                return answer.dropFirst().first?.int.map(Int64.init)
-            case 3:
-                guard answer.count == 4 else { throw shard.malformed("fire") }
-                guard
-                    let ended = try await shard.end(
-                        id, reason: .expired, identity: answer[2].bytes, keyHash: answer[3].bytes, claiming: true)
-                else { return nil }
-                if let deadline = answer[1].int {
-                    self.expiries.record(Int(shard.now.milliseconds - Int64(deadline)) * 1000)
+        let keyspace = shard.keyspace
+        var keys = [keyspace.clock(partition), keyspace.due(partition), keyspace.behind(partition)]
+        for id in ids {
+            let one = keyspace.keys(of: id)
+            keys += [one.session, one.log, one.channel, one.turns, one.queue, one.deltas]
+        }
+        do throws(StoreError) {
+            let answers = try await shard.call(
+                shard.scripts.fire, keys: keys,
+                args: [shard.replid, .integer(shard.configuration.turnAttempts)] + ids.map { .string($0.text) })
+            guard answers.count == ids.count else { throw shard.malformed("fire") }
+            var earliest: Int64?
+            var over: [(session: KnownIdentity, deadline: Int)] = []
+            for (id, answer) in zip(ids, answers) {
+                let answer = answer.array ?? []
+                guard let state = answer.first?.int, state > 0, answer.count > 1, let time = answer[1].int else {
+                    continue
                 }
-                if ended.claim != nil { self.onClaimed(ended) }
-            default: break
+                if state == 3 {
+                    guard answer.count == 4,
+                        let session = KnownIdentity(id: id, answer[2].bytes, keyHash: answer[3].bytes)
+                    else { throw shard.malformed("fire") }
+                    over.append((session, time))
+                    continue
+                }
+                shard.ring(answer.dropFirst(state == 1 ? 2 : 3).first?.bytes, for: id)
+                if state == 2 { self.warnings.record((answer.dropFirst(2).first?.int ?? 0) * 1000) }
+                earliest = min(earliest ?? .max, Int64(time))
             }
+            let ended = try await shard.end(over.map(\.session), reason: .expired, claiming: true)
+            for (ended, deadline) in zip(ended, over.map(\.deadline)) {
+                guard let ended else { continue }
+                self.expiries.record(Int(shard.now.milliseconds - Int64(deadline)) * 1000)
+                if ended.claim != nil { self.onClaimed(ended) }
+            }
+            return earliest
         } catch {
-            // The entry in `due` stays; the next look takes it again.
+            // One of them may spoil the call for all.
+            if ids.count > 1, error.code != .storeUnavailable, error.code != .outcomeUnknown {
+                await shard.concurrently(ids) { _ = await self.fire([$0], in: partition) }
+                return nil
+            }
+            // The entries in `due` stay; the next look takes them again.
             shard.log(
-                .debug, "a timer could not be fired; it is tried again", ["session.id": id.text, "error": "\(error)"])
+                .debug, "timers could not be fired; they are tried again",
+                ["session.id": ids[0].text, "sessions": String(ids.count), "error": "\(error)"])
         }
         return nil
     }
