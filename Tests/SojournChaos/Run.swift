@@ -58,9 +58,10 @@ struct Run {
         watch.cancel()
         Progress.endLine()
         await crew.stop()
+        if options.isSabotaged { try Sabotage.spoil(crew) }
         Verdict(try Archives(crew), self.history, options).judge(readers.everyone)
         print(Table.text(options, self.history))
-        return try self.report(bed, crew)
+        return options.isSabotaged ? Sabotage.isSeen(by: self.history) : try self.report(bed, crew)
     }
 
     /// Waits until every session has ended and is archived, and every reader has its end.
@@ -76,6 +77,7 @@ struct Run {
         }
         do { try await eventually(within: 60, "readers come to the end") { readers.open == 0 } } catch {}
         readers.stop()
+        if self.options.isSabotaged { try Sabotage.litter(bed) }
         for sentence in try bed.remains().unowned { self.history.violation(.leaked, nil, nil, sentence) }
         self.readBack(crew)
     }

@@ -26,6 +26,7 @@ public final class SentinelBed: Sendable {
         let master = servers[0]
         let masterPort = proxies.first?.port ?? master.port
         for (place, server) in servers.enumerated() {
+            server.keepSettings()
             if proxied {
                 server.alsoSet([
                     "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", "\(proxies[place].port)",
