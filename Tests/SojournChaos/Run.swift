@@ -18,6 +18,7 @@ struct Run {
         let bed = try await Bed.start(options, nodes: Crew.nodes)
         defer { bed.stop() }
         let crew = try Crew(bed, options, self.history)
+        defer { crew.cleanUp() }
         for place in 0..<Crew.nodes { try await crew.bringUp(place) }
         for place in 0..<Crew.nodes { try crew.startWorker(place) }
         let readers = Readers(crew, self.history)
@@ -111,7 +112,7 @@ struct Run {
         print("\n" + complaints.joined(separator: "\n"))
         let folder = "\(self.options.logs)/\(self.options.topology.rawValue)-\(self.options.seed)"
         try? FileManager.default.removeItem(atPath: folder)
-        for (name, source) in [("nodes", crew.folder)] + bed.servers.enumerated().map({ ("redis-\($0)", $1.folder) }) {
+        for (name, source) in [("nodes", crew.folder)] + bed.folders {
             try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
             let files = try FileManager.default.contentsOfDirectory(atPath: source.path)
             for file in files
