@@ -37,9 +37,17 @@ final class Bed: Sendable {
         self.cluster = cluster
     }
 
+    /// Ends all of it and deletes its files.
     func stop() {
         self.sentinels?.stop()
         for server in self.servers { server.stop() }
+        for (_, folder) in self.folders { folder.remove() }
+    }
+
+    /// Where the logs are, by a name for each folder.
+    var folders: [(name: String, folder: TemporaryFolder)] {
+        self.servers.enumerated().map { ("redis-\($0)", $1.folder) }
+            + (self.sentinels.map { [("sentinels", $0.folder)] } ?? [])
     }
 
     /// What `--redis` says on a node.

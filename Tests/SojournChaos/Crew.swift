@@ -103,6 +103,12 @@ final class Crew: Sendable {
         self.state.withLock { $0.workers[place] = worker }
     }
 
+    /// Deletes the files of all of them.
+    func cleanUp() {
+        self.folder.remove()
+        self.clock.remove()
+    }
+
     /// Starts again what has ended by itself, which no node should.
     func look() async {
         for place in 0..<Self.nodes {

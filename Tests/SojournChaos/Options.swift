@@ -27,6 +27,9 @@ struct Options: Sendable {
     /// Where the logs of a run go that failed.
     var logs = ".build/chaos"
 
+    /// Whether the laws are broken on purpose before they are checked.
+    var isSabotaged = false
+
     /// Whether an acknowledged write may be lost, if that is told.
     var promisesNothing: Bool { self.fsync == .everysec && self.topology == .standalone }
     /// Whether a failover can happen, which loses what no replica has.
@@ -44,6 +47,7 @@ struct Options: Sendable {
           --seconds NUMBER  for how long harm is done (60); starting and settling come on top
           --seed NUMBER     repeats the schedule of another run (random)
           --clients NUMBER  how many clients there are; each has about two sessions (24)
+          --sabotage        breaks laws on purpose at the end: the run succeeds when the check finds all of that
           --logs FOLDER     where the logs and archives of a run go in which a law was broken (.build/chaos)
 
         exit code: 0 all laws held; 1 one was broken; 2 the run itself failed; 64 used wrongly
@@ -58,6 +62,10 @@ struct Options: Sendable {
             return number
         }
         while let name = rest.popFirst() {
+            if name == "--sabotage" {
+                self.isSabotaged = true
+                continue
+            }
             guard let value = rest.popFirst() else { throw Wrong(sentence: "\(name) needs a value, or is no option") }
             switch name {
             case "--topology":

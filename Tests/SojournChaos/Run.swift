@@ -18,6 +18,7 @@ struct Run {
         let bed = try await Bed.start(options, nodes: Crew.nodes)
         defer { bed.stop() }
         let crew = try Crew(bed, options, self.history)
+        defer { crew.cleanUp() }
         for place in 0..<Crew.nodes { try await crew.bringUp(place) }
         for place in 0..<Crew.nodes { try crew.startWorker(place) }
         let readers = Readers(crew, self.history)
@@ -58,9 +59,10 @@ struct Run {
         watch.cancel()
         Progress.endLine()
         await crew.stop()
+        if options.isSabotaged { try Sabotage.spoil(crew) }
         Verdict(try Archives(crew), self.history, options).judge(readers.everyone)
         print(Table.text(options, self.history))
-        return try self.report(bed, crew)
+        return options.isSabotaged ? Sabotage.isSeen(by: self.history) : try self.report(bed, crew)
     }
 
     /// Waits until every session has ended and is archived, and every reader has its end.
@@ -76,6 +78,7 @@ struct Run {
         }
         do { try await eventually(within: 60, "readers come to the end") { readers.open == 0 } } catch {}
         readers.stop()
+        if self.options.isSabotaged { try Sabotage.litter(bed) }
         for sentence in try bed.remains().unowned { self.history.violation(.leaked, nil, nil, sentence) }
         self.readBack(crew)
     }
@@ -109,7 +112,7 @@ struct Run {
         print("\n" + complaints.joined(separator: "\n"))
         let folder = "\(self.options.logs)/\(self.options.topology.rawValue)-\(self.options.seed)"
         try? FileManager.default.removeItem(atPath: folder)
-        for (name, source) in [("nodes", crew.folder)] + bed.servers.enumerated().map({ ("redis-\($0)", $1.folder) }) {
+        for (name, source) in [("nodes", crew.folder)] + bed.folders {
             try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
             let files = try FileManager.default.contentsOfDirectory(atPath: source.path)
             for file in files

@@ -39,10 +39,11 @@ struct Verdict {
 
     /// Law 8: each ended session is served once.
     private func existence() {
-        for (id, session) in self.sessions where self.archives.served[id] == nil {
+        let promised = Set(self.history.messages.filter { $0.seq != nil && $0.isPromised }.map(\.session))
+        for id in self.sessions.keys where self.archives.served[id] == nil {
             let states = self.archives.unfinished[id]?.map { "\($0.state) in archive \($0.file)" } ?? []
             // Whole sessions are no more promised than their first event.
-            if self.options.promisesNothing || (self.options.hasReplicas && session.promisedDeadline == 0) {
+            if self.mayLose && !promised.contains(id) {
                 self.history.count { $0.lostAndTold += 1 }
                 continue
             }

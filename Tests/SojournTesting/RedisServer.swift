@@ -106,6 +106,12 @@ public final class RedisServer: Sendable {
         }
     }
 
+    /// Whether its settings are in a file, where what sentinels change stays over restarts.
+    private let keepsSettings = Locked(false)
+
+    /// Keeps its settings in a file from its first start on.
+    func keepSettings() { self.keepsSettings.withLock { $0 = true } }
+
     /// Adds settings before it is started.
     func alsoSet(_ settings: [String]) { self.more.withLock { $0 += settings } }
 
@@ -118,9 +124,22 @@ public final class RedisServer: Sendable {
             "--enable-debug-command", "yes",
         ]
         let access = try self.securePort == 0 ? self.password.map { ["--requirepass", $0] } ?? [] : self.security()
-        let process = try TestProcess("redis-server", defaults + access + self.settings + self.more.withLock { $0 })
+        let settings = defaults + access + self.settings + self.more.withLock { $0 }
+        let process = try TestProcess(
+            "redis-server", self.keepsSettings.withLock { $0 } ? [self.settingsFile(settings)] : settings)
         self.process.withLock { $0 = process }
         for other in self.others { try other.launch() }
+    }
+
+    /// The file of its settings, written at the first start. The first word of each line is a name.
+    private func settingsFile(_ settings: [String]) throws -> String {
+        let file = self.folder.file("redis.conf")
+        if FileManager.default.fileExists(atPath: file) { return file }
+        let lines = settings.map { word in
+            word.hasPrefix("--") ? "\n" + word.dropFirst(2) : word.isEmpty ? " \"\"" : " " + word
+        }
+        try (lines.joined() + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+        return file
     }
 
     /// The server's process id, or 0.

@@ -11,7 +11,8 @@ public final class SentinelBed: Sendable {
     public let proxies: [TestProxy]
     /// Where the sentinels listen.
     public let sentinels: [Endpoint]
-    private let folder: TemporaryFolder
+    /// The folder with the sentinels' settings and logs.
+    public let folder: TemporaryFolder
     private let processes: [TestProcess]
 
     /// Starts all of it and waits until the sentinels know each other and the replicas. A master counts as dead after
@@ -26,6 +27,7 @@ public final class SentinelBed: Sendable {
         let master = servers[0]
         let masterPort = proxies.first?.port ?? master.port
         for (place, server) in servers.enumerated() {
+            server.keepSettings()
             if proxied {
                 server.alsoSet([
                     "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", "\(proxies[place].port)",

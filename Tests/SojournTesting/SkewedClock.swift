@@ -50,6 +50,9 @@ public final class SkewedClock: Sendable {
         }
     }
 
+    /// Deletes it before its owner goes.
+    public func remove() { self.folder.remove() }
+
     /// The variables of a process whose clock is so many seconds ahead.
     public func environment(seconds: Int) -> [String: String] {
         ["LD_PRELOAD": self.folder.file("skew.so"), "CLOCK_AHEAD": "\(seconds)"]

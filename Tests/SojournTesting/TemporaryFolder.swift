@@ -12,7 +12,10 @@ public final class TemporaryFolder: Sendable {
         self.path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: self.path) }
+    deinit { self.remove() }
+
+    /// Deletes it before its owner goes, which at the end of a program may be never. Idempotent.
+    public func remove() { try? FileManager.default.removeItem(atPath: self.path) }
 
     /// The path of a file in it.
     public func file(_ name: String) -> String { "\(self.path)/\(name)" }

@@ -54,6 +54,8 @@ final class SessionReader: FeedReader {
     /// Whether it holds the place in the gate in which it was made.
     private var isOpening = true
     private var position: Int
+    /// The branch of the log in which it got there; nil when its client did not say.
+    private var branch: String?
     /// Waits for room in the outbox.
     private var waiting: CheckedContinuation<Void, Never>?
 
@@ -68,7 +70,7 @@ final class SessionReader: FeedReader {
 
     /// Reads from a cursor on, until it is over.
     func start(_ session: Session, after cursor: Cursor) {
-        self.position = cursor.seq
+        (self.position, self.branch) = (cursor.seq, cursor.epoch)
         self.server.attached(self)
         self.subscription = self.server.shard.feed.subscribe(self, to: self.id, after: cursor)
         guard let connection = self.outlet?.connection else { return self.stop() }
@@ -104,7 +106,7 @@ final class SessionReader: FeedReader {
             self.presenceHeld?.append(event)
             return
         }
-        self.position = event.event.seq ?? self.position
+        if let seq = event.event.seq { (self.position, self.branch) = (seq, event.event.epoch) }
         self.outlet?.write(event)
     }
 
@@ -115,7 +117,7 @@ final class SessionReader: FeedReader {
     }
 
     func gap(_ missing: ClosedRange<Int>, resumeAt: Cursor) {
-        self.position = resumeAt.seq
+        (self.position, self.branch) = (resumeAt.seq, resumeAt.epoch)
         self.server.counters.gaps += 1
         self.say(
             EventType.streamGap,
@@ -175,6 +177,7 @@ final class SessionReader: FeedReader {
     /// The session left Redis before this client had all of it: the archive has the rest, or the client is told.
     private func readRest() async {
         var whole = false
+        try? await self.rejoin()
         while let page = try? await self.server.shard.anyEvents(
             of: self.id, after: self.position, before: nil, limit: 100, types: nil)
         {
@@ -188,9 +191,27 @@ final class SessionReader: FeedReader {
         if !whole {
             let from = self.position + 1
             let to = (try? await self.server.shard.endedHead(self.id)) ?? from
-            if from <= to { self.gap(from...to, resumeAt: Cursor(epoch: self.epoch, seq: to)) }
+            let missing = from <= to ? from...to : to + 1...max(self.position, to + 1)
+            if from <= to || to < self.position { self.gap(missing, resumeAt: Cursor(epoch: self.epoch, seq: to)) }
         }
         self.conclude()
+    }
+
+    /// Goes back to where the log that its client has and the one that is kept part, and tells what is no more: Redis may
+    /// have lost that, and ended the session anew, before anybody looked.
+    private func rejoin() async throws(StoreError) {
+        guard self.position > 0 else { return }
+        let shard = self.server.shard
+        let own = try await shard.anyEvents(of: self.id, after: self.position - 1, before: nil, limit: 1, types: nil)
+        if own.events.first?.seq == self.position, self.branch == nil || own.events.first?.epoch == self.branch {
+            return
+        }
+        let history = try await shard.branches(of: self.id)
+        let cursor = Cursor(epoch: self.branch, seq: self.position)
+        let shared = history.commonPrefix(with: cursor)
+        guard shared < self.position || !history.honours(cursor) else { return }
+        let epoch = history.cuts.last?.epoch ?? self.epoch
+        self.gap(min(shared + 1, self.position)...self.position, resumeAt: Cursor(epoch: epoch, seq: shared))
     }
 
     /// Waits until the outbox has room, or the reader is over.

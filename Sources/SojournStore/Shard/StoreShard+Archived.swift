@@ -33,6 +33,22 @@ extension StoreShard {
         }
     }
 
+    /// The branches of a session's log, ended or not, as far as its events tell.
+    package func branches(of id: SessionID) async throws(StoreError) -> EpochHistory {
+        let log = try await self.find(id).log
+        var cuts: [EpochHistory.Cut] = []
+        var (from, head) = (1, 1)
+        while from <= head {
+            let page = try await log.read(from: from, to: .max, limit: Self.stretch, newestFirst: false)
+            for event in page.events where event.epoch != cuts.last?.epoch {
+                cuts.append(EpochHistory.Cut(epoch: event.epoch, firstSeq: event.seq ?? from))
+            }
+            guard let last = page.events.last?.seq else { break }
+            (from, head) = (last + 1, page.head)
+        }
+        return EpochHistory(cuts: cuts, head: head)
+    }
+
     // MARK: Finding it
 
     private func find(_ id: SessionID) async throws(StoreError) -> (session: Session, log: any LogSource) {
