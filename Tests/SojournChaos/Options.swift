@@ -30,6 +30,10 @@ struct Options: Sendable {
     /// Whether the laws are broken on purpose before they are checked.
     var isSabotaged = false
 
+    /// What to repeat the run with.
+    var title: String {
+        "\(self.topology.rawValue), fsync \(self.fsync.rawValue), \(self.seconds) s, seed \(self.seed)"
+    }
     /// Whether an acknowledged write may be lost, if that is told.
     var promisesNothing: Bool { self.fsync == .everysec && self.topology == .standalone }
     /// Whether a failover can happen, which loses what no replica has.
