@@ -18,7 +18,8 @@ final class Bed: Sendable {
             let server = try await RedisServer.start(tcp: true, settings, alone: true)
             return Bed(.standalone, [server], proxies: (0..<nodes).map { _ in TestProxy(to: server.tcpEndpoint) })
         case .sentinel:
-            let bed = try await SentinelBed.start(downAfter: 1_500, proxied: true, settings)
+            let bed = try await SentinelBed.start(
+                replicas: options.replicas, downAfter: 1_500, proxied: true, settings)
             return Bed(.sentinel, bed.servers, proxies: bed.proxies, sentinels: bed)
         case .cluster:
             let bed = try await ClusterBed.start(replicas: 1, proxied: true, settings)

@@ -138,6 +138,7 @@ final class Crew: Sendable {
 extension NodeProcess {
     /// How it ended, and the last it said.
     fileprivate var exitSentence: String {
-        "\(self.ending.map { "\($0)" } ?? "it runs"), \(self.log.split(separator: "\n").suffix(3).joined(separator: " / "))"
+        let last = self.log.split(separator: "\n").suffix(3).joined(separator: " / ")
+        return "\(self.ending.map { "\($0)" } ?? "it runs"), \(last)"
     }
 }

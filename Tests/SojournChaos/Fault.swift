@@ -58,8 +58,8 @@ struct Fault: Sendable {
         }
     }
 
-    /// What harm is done to. What has the same aim and place gets it one after the other; Redis as a whole does, because
-    /// it survives one failure at a time and no more.
+    /// What harm is done to. What has the same aim and place gets it one after the other; Redis as a whole does,
+    /// because it survives one failure at a time and no more.
     enum Aim: String, Sendable {
         case node, worker, reader, network, redis
     }

@@ -37,7 +37,7 @@ struct Life {
         let isPlain = Double.random(in: 0..<1, using: &self.client.random) < 0.7
         let timeout = Double.random(in: 4...12, using: &self.client.random)
         let hasCap = Double.random(in: 0..<1, using: &self.client.random) < 0.2
-        let user = Self.uuid(&self.client.random)
+        let user = self.client.random.uuid()
         let body: [String: Any] = [
             "agentId": isPlain ? Crew.plainAgent : Crew.busyAgent, "userId": user,
             "timeoutConfig": [
@@ -153,17 +153,20 @@ struct Life {
         let outcome = self.client.insist("DELETE", "\(NodeProcess.sessions)/\(session.id)", seconds: 10)
         if case .acknowledged = outcome { self.history.change(session.id) { $0.endAcknowledged = true } }
     }
-
-    private static func uuid(_ random: inout SeededGenerator) -> String {
-        func hex(_ digits: Int) -> String {
-            let text = String(random.next(), radix: 16)
-            return String(String(repeating: "0", count: 16) + text).suffix(digits).description
-        }
-        return "\(hex(8))-\(hex(4))-4\(hex(3))-8\(hex(3))-\(hex(12))"
-    }
 }
 
 extension String {
     /// The same number for the same text in every run, which a hash value is not.
     fileprivate var hashValueOfBytes: Int { self.utf8.reduce(5381) { $0 &* 33 &+ Int($1) } }
+}
+
+extension SeededGenerator {
+    /// A UUID, as random as all else.
+    mutating func uuid() -> String {
+        func hex(_ digits: Int) -> String {
+            let text = String(self.next(), radix: 16)
+            return String((String(repeating: "0", count: 16) + text).suffix(digits))
+        }
+        return "\(hex(8))-\(hex(4))-4\(hex(3))-8\(hex(3))-\(hex(12))"
+    }
 }

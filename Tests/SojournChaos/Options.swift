@@ -24,12 +24,19 @@ struct Options: Sendable {
     var seed = UInt64.random(in: 1...999_999)
     /// How many clients live one session after the other.
     var clients = 24
+    /// How many replicas stand behind sentinels. `WAIT 1` promises something only where one is all: with two, a master
+    /// that was paused goes on for a second with the one that was not promoted, and both of them lose that.
+    var replicas = 1
     /// Where the logs of a run go that failed.
     var logs = ".build/chaos"
 
     /// Whether the laws are broken on purpose before they are checked.
     var isSabotaged = false
 
+    /// What to repeat the run with.
+    var title: String {
+        "\(self.topology.rawValue), fsync \(self.fsync.rawValue), \(self.seconds) s, seed \(self.seed)"
+    }
     /// Whether an acknowledged write may be lost, if that is told.
     var promisesNothing: Bool { self.fsync == .everysec && self.topology == .standalone }
     /// Whether a failover can happen, which loses what no replica has.
@@ -41,11 +48,12 @@ struct Options: Sendable {
         Runs three nodes on a real Redis with clients and workers, does them harm, and checks from outside that the laws
         hold: by its own history of what was acknowledged, by what readers were given, and by the archives at the end.
 
-          --topology WORD   standalone, sentinel (a master, two replicas, three sentinels) or cluster (three masters,
+          --topology WORD   standalone, sentinel (a master, its replica, three sentinels) or cluster (three masters,
                             each with a replica) (standalone)
           --fsync WORD      always, or everysec: then the last second is also lost in power cuts (always)
           --seconds NUMBER  for how long harm is done (60); starting and settling come on top
           --seed NUMBER     repeats the schedule of another run (random)
+          --replicas NUMBER how many replicas the sentinels watch; nodes wait for one, which with two is too few (1)
           --clients NUMBER  how many clients there are; each has about two sessions (24)
           --sabotage        breaks laws on purpose at the end: the run succeeds when the check finds all of that
           --logs FOLDER     where the logs and archives of a run go in which a law was broken (.build/chaos)
@@ -80,6 +88,7 @@ struct Options: Sendable {
                 self.fsync = known
             case "--seconds": self.seconds = Int(try number(name, value, 5...86_400))
             case "--seed": self.seed = try number(name, value, 0...UInt64.max)
+            case "--replicas": self.replicas = Int(try number(name, value, 1...5))
             case "--clients": self.clients = Int(try number(name, value, 1...500))
             case "--logs": self.logs = value
             default: throw Wrong(sentence: "there is no option \(name)")

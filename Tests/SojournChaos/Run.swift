@@ -12,9 +12,7 @@ struct Run {
     /// - Returns: whether all laws held.
     func run() async throws -> Bool {
         let options = self.options
-        Progress.say(
-            "==> chaos: \(options.topology.rawValue), fsync \(options.fsync.rawValue), \(options.seconds) s, seed \(options.seed)"
-        )
+        Progress.say("==> chaos: \(options.title)")
         let bed = try await Bed.start(options, nodes: Crew.nodes)
         defer { bed.stop() }
         let crew = try Crew(bed, options, self.history)
@@ -45,8 +43,8 @@ struct Run {
                 let counts = history.counts
                 let seconds = (ContinuousClock.now - start).components.seconds
                 Progress.line(
-                    "\(seconds)/\(options.seconds) s: \(counts.operations) operations, \(counts.acknowledged) acknowledged, "
-                        + "\(history.sessions.count) sessions, \(readers.open) readers, "
+                    "\(seconds)/\(options.seconds) s: \(counts.operations) operations, "
+                        + "\(counts.acknowledged) acknowledged, \(history.sessions.count) sessions, \(readers.open) readers, "
                         + "\(history.faults.values.reduce(0, +)) faults, \(history.violations.count) violations; "
                         + injector.latest, ticks)
             }

@@ -27,9 +27,7 @@ final class SlowReader: Sendable {
         let name = "slow-\(Int(self.fault.at * 1000))"
         let body: [String: Any] = [
             "agentId": Crew.plainAgent,
-            "userId":
-                "44444444-4444-4444-8444-\(Int64(Date().timeIntervalSince1970 * 1000) % 1_000_000_000_000 + 100_000_000_000)"
-                .prefix(36).description,
+            "userId": client.random.uuid(),
             "timeoutConfig": ["timeoutMinutes": 0.4, "maxDurationMinutes": 5],
         ]
         guard case .acknowledged(let answer) = client.insist("POST", NodeProcess.sessions, body, key: "create-\(name)"),

@@ -8,7 +8,7 @@ enum Table {
         let faults = history.faults
         var lines = [
             "",
-            "\(options.topology.rawValue), fsync \(options.fsync.rawValue), \(options.seconds) s, seed \(options.seed)",
+            options.title,
             "",
         ]
         func row(_ name: String, _ value: some CustomStringConvertible, _ note: String = "") {
