@@ -25,16 +25,17 @@ extension StoreShard {
     func end(
         _ id: SessionID, reason: EndReason, claiming: Bool = false, discarding: Bool = false
     ) async throws(StoreError) -> EndedSession? {
-        // The identity is immutable; what was read before names the keys, the script re-checks the rest.
-        let keys = self.keyspace.keys(of: id)
-        let read = try await self.call(
-            self.scripts.read, keys: [keys.session, keys.clock, keys.blob, keys.tombstone], args: [])
-        guard read.count == 4, let state = read[0].int, let flat = read[2].array else { throw self.malformed("read") }
-        guard state == 1 || state == 2 else { return nil }
-        let fields = SessionFields(flat: flat)
-        guard let known = KnownIdentity(id: id, fields.bytes("a"), keyHash: fields.bytes("k")) else {
-            throw self.malformed("read")
+        // The identity is immutable: it names the keys. All else the script checks.
+        let command: RedisCommand = ["HMGET", .string(self.keyspace.keys(of: id).session), "a", "k"]
+        let fields: [RESPValue]
+        do throws(RedisError) {
+            fields = try await self.redis.send(command, kind: .read).array ?? []
+        } catch {
+            throw self.translate(error, in: "end")
         }
+        guard fields.count == 2 else { throw self.malformed("end") }
+        guard let identity = fields[0].bytes else { return nil }
+        guard let known = KnownIdentity(id: id, identity, keyHash: fields[1].bytes) else { throw self.malformed("end") }
         return try await self.end([known], reason: reason, claiming: claiming, discarding: discarding).first ?? nil
     }
 
