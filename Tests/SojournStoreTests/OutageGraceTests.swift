@@ -37,9 +37,11 @@ import Testing
             timeout: 60_000, autoRenew: true, maxDuration: 12 * 3_600_000, warning: 5 * 60_000)
         let ids = try await node.shard { shard in
             var ids: [SessionID] = []
-            await shard.concurrently(0..<count) { _ in
-                let request = SessionRequest(agentID: StoreNode.agent, userID: StoreNode.user, policy: policy)
-                if let created = try? await shard.create(request) { ids.append(created.session.id) }
+            while ids.count < count {
+                await shard.concurrently(0..<min(500, count - ids.count)) { _ in
+                    let request = SessionRequest(agentID: StoreNode.agent, userID: StoreNode.user, policy: policy)
+                    if let created = try? await shard.create(request) { ids.append(created.session.id) }
+                }
             }
             return ids
         }
@@ -75,6 +77,7 @@ import Testing
                 try await StoreNode.start(on: server, name: name) {
                     $0.partitions = Self.partitions
                     $0.outageHold = 15_000
+                    $0.commandTimeout = 30_000
                 })
         }
         let ids = try await self.sessions(10_000, on: nodes[0])
