@@ -130,6 +130,7 @@ import Testing
                 "phase closed": 1,
             ]
         }
+        #expect(try node.figures()["sojourn_turns_queued"] == 1)
         try node.advance(minutes: 20)
         try await eventually("they fall asleep") {
             let now = try standing()
@@ -164,7 +165,9 @@ import Testing
         // The figures come without Redis, too; what only Redis knows is missing then.
         try await eventually("the loss is seen") { try node.figures()["sojourn_loops_connected"] == 0 }
         let without = try node.figures()
-        for name in ["sojourn_sessions", "sojourn_sessions_by_status", "sojourn_sessions_by_phase"] {
+        for name in [
+            "sojourn_sessions", "sojourn_sessions_by_status", "sojourn_sessions_by_phase", "sojourn_turns_queued",
+        ] {
             #expect(without.families[name] == nil, "\(name)")
         }
         #expect(without.families["sojourn_redis_errors_total"]?.samples.isEmpty == false)

@@ -106,6 +106,10 @@ struct MetricsPage {
                 SessionPhase.allCases.map {
                     (labels: [(name: "phase", value: $0.rawValue)], value: standings.phases[$0] ?? 0)
                 })
+            self.text.gauge(
+                "sojourn_turns_queued",
+                "Turns that wait in the queues of sessions, over all nodes; estimated where there are many.",
+                standings.queued)
         }
         self.text.counter(
             "sojourn_sessions_created_total", "Sessions that this node created.", self.sum { $0.store.created })

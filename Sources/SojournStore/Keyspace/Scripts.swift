@@ -110,7 +110,7 @@ struct Scripts: Sendable {
         self.presence = script("presence", 4)
         self.present = script("present", 2)
         self.sample = script("sample", 2)
-        self.stand = script("stand", 2)
+        self.stand = script("stand", 3)
     }
 
     var all: [Script] {
