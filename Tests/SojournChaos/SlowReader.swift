@@ -8,6 +8,8 @@ final class SlowReader: Sendable {
     private let history: History
     private let options: Options
     private let fault: Fault
+    /// For how many milliseconds the session may be talked to.
+    private static let flood = 40_000.0
 
     init(_ crew: Crew, _ history: History, _ options: Options, _ fault: Fault) {
         self.crew = crew
@@ -42,7 +44,9 @@ final class SlowReader: Sendable {
         let isOpen = (try? stream?.readHead())??.status == 200
         let padding = String(repeating: "much to say ", count: 320)
         var said = 0
-        for number in 1...350 {
+        // Without its replica a message takes as long as it may be waited for.
+        let end = History.now + Self.flood
+        for number in 1...350 where History.now < end {
             let content = "\(name)-\(number) "
             let outcome = client.insist(
                 "POST", "\(NodeProcess.sessions)/\(id)/messages", ["content": content + padding], key: content,
