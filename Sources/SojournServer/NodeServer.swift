@@ -37,6 +37,7 @@ final class NodeServer {
     /// By the numbers of the routes; the last one is of what has none.
     var tallies: [RequestTally] = []
     private var names = RequestNames()
+    let slowLines: SlowLines
     private var counts: (at: Int, counts: StoreCounts)?
     private var standings: (at: Int, standings: SessionStandings)?
     /// Asks the node's archivist what troubles it; set by the server.
@@ -56,6 +57,7 @@ final class NodeServer {
         self.census = StreamCensus(most: configuration.streams, mostByAddress: configuration.streamsPerAddress)
         self.configuration = configuration
         self.log = log
+        self.slowLines = SlowLines(loop: loop, log: log)
         self.gate = Gate(configuration.credentials)
         self.cors = CORSPolicy(configuration.corsOrigins)
         self.addresses = ClientAddress(proxies: configuration.trustedProxies)

@@ -106,6 +106,22 @@ private final class LoggedEvents: Sendable {
         await node.stop()
     }
 
+    @Test func `when all is slow some lines say so, and one says how many more there were`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let logged = LoggedEvents(.notice)
+        let node = try await TestNode.start(on: redis, log: logged.log, server: { $0.slowRequest = 0 })
+        let requests = 3 * SlowLines.most
+        for _ in 0..<requests { _ = try node.call("GET", target: "/livez") }
+        let more = "more requests and operations took long than are told one by one"
+        try await eventually(within: 60, "the rest is summed up") { !logged.all(more).isEmpty }
+        let told = logged.all("a request took long").count
+        #expect(told >= SlowLines.most && told < requests)
+        let untold = logged.all(more).compactMap { $0["count"].flatMap { Int($0) } }
+        #expect(untold.reduce(told, +) == requests)
+        await node.stop()
+    }
+
     @Test func `events bear the trace of the request that wrote them, live and archived`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }

@@ -8,7 +8,7 @@ extension NodeServer: HTTPExchangeObserver {
         let took = EventLoop.microseconds - exchange.arrivedAt
         self.tallies[exchange.kind].record(status, exchange.isWaiting ? nil : took)
         if status == 500 { return self.tell(.warning, "a request failed", exchange, status, took) }
-        if !exchange.isWaiting, self.isSlow(took) {
+        if !exchange.isWaiting, self.isSlow(took), self.slowLines.admit() {
             return self.tell(.warning, "a request took long", exchange, status, took)
         }
         self.tell(.debug, "a request was answered", exchange, status, took)

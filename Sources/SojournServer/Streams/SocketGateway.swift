@@ -210,7 +210,7 @@ final class SocketGateway: ReaderOutlet {
 
     private func tell(_ operation: SocketOperation, since start: Int, _ error: StoreError?) {
         let took = EventLoop.microseconds - start
-        let isSlow = self.server.isSlow(took)
+        let isSlow = self.server.isSlow(took) && self.server.slowLines.admit()
         self.server.log(
             isSlow ? .warning : .debug, isSlow ? "an operation took long" : "an operation was answered",
             [
