@@ -1,3 +1,5 @@
+import SojournCore
+
 /// Sessions that live, written behind.
 extension Archive {
     /// Puts stretches of live sessions on disk, in one transaction. They are not served as archived sessions; when a
@@ -19,12 +21,22 @@ extension Archive {
         return results
     }
 
-    /// Deletes the open hand-overs of sessions that another archivist follows from their first event on.
+    /// Deletes the open hand-overs of sessions that another archivist follows from their first event on. Those that were
+    /// opened again by ``reopen(_:)`` may have events that nobody else has: they go into quarantine.
     ///
     /// - Returns: how many there were.
     @discardableResult
     public func forget(_ ids: [String]) async throws(ArchiveError) -> Int {
-        try await self.write { connection throws(ArchiveError) in try connection.forget(ids) }
+        let (count, aside) = try await self.write { connection throws(ArchiveError) in
+            var aside: [String] = []
+            return (try connection.forget(ids, aside: &aside), aside)
+        }
+        for id in aside {
+            self.log(
+                .warning, "another archivist has a session that was served here; what was here is put in quarantine",
+                ["session.id": id, "archive.path": self.path])
+        }
+        return count
     }
 
     /// The open hand-overs with a greater number, in their order; at most ``maximumPage``.

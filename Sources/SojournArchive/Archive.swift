@@ -13,6 +13,8 @@ import SojournLoop
 ///                    │ └──quarantine──> quarantined (kept, counted, never served)
 ///                    └──discarded──> gone
 ///
+/// A committed one is opened again when Redis, put back to an earlier state, has its session again; see ``reopen(_:)``.
+///
 /// A session that is handed over again stays served as it was until the new hand-over commits. Then, in one
 /// transaction, the new one takes its place; what the old one had from the first event that differs moves
 /// to the lost events.

@@ -74,10 +74,20 @@ extension Connection {
         return self.changes
     }
 
-    /// Deletes the open hand-overs of these sessions; the number found.
-    func forget(_ ids: [String]) throws(ArchiveError) -> Int {
+    /// Deletes the open hand-overs of these sessions; the number found. One that was served before Redis had its session
+    /// again is put in quarantine, where purges find it: the other archivist has another end of it. Adds these to `aside`.
+    func forget(_ ids: [String], aside: inout [String]) throws(ArchiveError) -> Int {
         var count = 0
         for id in ids {
+            try self.run(
+                """
+                UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state = 'live' AND ended_at IS NOT NULL
+                """, id)
+            if self.changes > 0 {
+                aside.append(id)
+                count += 1
+                continue
+            }
             try self.run("DELETE FROM sessions WHERE id = ? AND state = 'live'", id)
             count += self.changes
         }

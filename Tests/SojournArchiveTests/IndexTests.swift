@@ -130,7 +130,7 @@ import Testing
             """
             DROP TRIGGER session_deleted; DROP TRIGGER message_deleted; DROP TRIGGER event_deleted;
             DROP TRIGGER message_moved; DROP TABLE search; DROP TABLE outdated; DROP TABLE messages; DROP TABLE indexing;
-            DROP INDEX sessions_unsealed; ALTER TABLE sessions DROP COLUMN chain;
+            DROP INDEX sessions_unsealed; DROP INDEX sessions_by_coming; ALTER TABLE sessions DROP COLUMN chain;
             PRAGMA user_version = 1002
             """)
         connection.close()

@@ -224,10 +224,13 @@ final class Archivist {
             }
             // They were erased before they came here.
             await self.shard.concurrently(purged) { _ = try? await self.shard.eraseEnded($0) }
+            let replid = self.shard.redis.replid
             await self.shard.concurrently(self.byPartition(acknowledged.map { ($0.header.id, $0.token) })) {
                 settlements += await self.settlements(of: $0)
             }
             await self.settle(settlements)
+            // What Redis has said before it went back is served only now.
+            if self.shard.redis.replid != replid { self.behind.wantsReview = true }
         } catch {
             if batch.count > 1, error.code == .other || error.code == .corrupt {
                 // One of them may spoil it for all.
@@ -270,6 +273,7 @@ final class Archivist {
             let settled = try await self.archive.settle(due)
             for _ in settled { self.crashPoint?.reached(.settled) }
             self.archived += settled.count { $0 == .committed }
+            if due.count > settlements.count { self.behind.wantsReview = true }
             if !due.isEmpty { self.recovered() }
         } catch {
             self.unsettled = due + self.unsettled

@@ -13,12 +13,28 @@ extension WriteBehind {
     }
 
     /// Asks Redis about every session that is followed here, at the start and when others may have taken over since or
-    /// Redis may have lost what is written here.
+    /// Redis may have lost what is written here; then also about those that were handed over last.
     ///
     /// - Returns: whether all are settled.
     func reviewIfNeeded() async -> Bool {
         let (absences, replid) = (self.registry.absences, self.shard.redis.replid)
-        guard self.absences != absences || self.replid != replid else { return true }
+        if !self.undecided.isEmpty, self.askAgain <= EventLoop.now {
+            self.askAgain = EventLoop.now + Self.patience
+            _ = await self.review(Array(self.undecided))
+        }
+        guard self.absences != absences || self.replid != replid || self.wantsReview else { return true }
+        let isAsked = self.wantsReview
+        self.wantsReview = false
+        guard await self.reviewAll(andServed: self.replid != replid || isAsked) else {
+            self.wantsReview = true
+            return false
+        }
+        (self.absences, self.replid) = (absences, replid)
+        return true
+    }
+
+    private func reviewAll(andServed: Bool) async -> Bool {
+        if andServed { guard await self.archivist.reviewServed() else { return false } }
         var last: Int64 = 0
         while true {
             guard let page = try? await self.archive.open(after: last) else { return false }
@@ -26,7 +42,6 @@ extension WriteBehind {
             guard await self.review(page.map(\.id)) else { return false }
             last = end.handover
         }
-        (self.absences, self.replid) = (absences, replid)
         return true
     }
 
@@ -36,8 +51,13 @@ extension WriteBehind {
         var isWhole = true
         await self.shard.concurrently(ids) { text in
             guard let id = self.shard.keyspace.sessionID(text) else { return unexplained.append(text) }
-            switch await self.fate(of: id) {
+            let fate = await self.fate(of: id)
+            if fate != nil { self.undecided.remove(text) }
+            switch fate {
             case .followed: self.partitions.insert(id.partition)
+            case .undecided:
+                self.partitions.insert(id.partition)
+                self.undecided.insert(text)
             case .superfluous: superfluous.append(text)
             case .unexplained: unexplained.append(text)
             case nil: isWhole = false
@@ -50,6 +70,8 @@ extension WriteBehind {
 
     private enum Fate {
         case followed
+        /// Nobody follows it: whoever does, or archives it, has all of it in Redis.
+        case undecided
         /// Another archivist has all of it.
         case superfluous
         /// What is here may be the only copy.
@@ -65,7 +87,7 @@ extension WriteBehind {
             if case .success(let stretch) = try await self.shard.keptStretch(id, from: .max) {
                 guard let follower = stretch.follower, follower.archivist != self.archive.id else {
                     await self.dropLostTail(of: id, behind: stretch)
-                    return .followed
+                    return stretch.follower == nil ? .undecided : .followed
                 }
                 return taken(by: follower.archivist, from: follower.first)
             }

@@ -37,6 +37,11 @@ final class WriteBehind {
     /// What was so when all sessions here were reviewed last.
     var absences = -1
     var replid: String?
+    /// Whether there is another reason to review all of them.
+    var wantsReview = false
+    /// Sessions opened again, of which it is not certain yet whose they will be, and when to ask again.
+    var undecided: Set<String> = []
+    var askAgain = 0
     private var toldOfHole: Set<SessionID> = []
     /// Events written since the start.
     private(set) var written = 0
@@ -139,7 +144,8 @@ final class WriteBehind {
                 switch result {
                 case .held: held.append(reading)
                 case .missing(let after): self.tellHole(reading, after: after)
-                case .ended: break
+                // Its hand-over is under way here, or Redis went back to before it: the review opens that again.
+                case .ended: self.strangers[reading.id] = EventLoop.now + Self.patience
                 }
             }
             await self.shard.concurrently(held) { reading in
