@@ -60,6 +60,7 @@ package final class ArchiveDesk {
         self.shard.loop.spawn { [weak self] in
             while let self, self.isRunning {
                 if (try? await self.shard.feed.subscriber.subscribe(channel)) != nil { break }
+                await self.shard.loop.sleep(milliseconds: 200)
             }
             self?.rang()
         }

@@ -46,9 +46,13 @@ import Testing
         for (reader, id) in zip(readers, ids) {
             let seen = reader.seen
             #expect(seen.endReason == "closed" && seen.types.contains("stream.gap"), "\(id): \(seen.types)")
-            let events = try node.ask("GET", "\(NodeProcess.sessions)/\(id)/events?archived=1").body["events"]
-            let head = (events as? [[String: Any]])?.last?["seq"] as? Int
-            #expect(head != nil && seen.seqs.last == head && seen.types.contains("session.expired"), "\(id): \(seen)")
+            var head: Int?
+            try await eventually(within: 60, "it is archived") {
+                let answer = try node.ask("GET", "\(NodeProcess.sessions)/\(id)/events?archived=1")
+                head = (answer.body["events"] as? [[String: Any]])?.last?["seq"] as? Int
+                return head != nil
+            }
+            #expect(seen.seqs.last == head && seen.types.contains("session.expired"), "\(id): \(seen)")
         }
         #expect(try await node.stop() == .exited(0))
     }
