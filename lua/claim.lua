@@ -4,9 +4,9 @@
 -- ARGV[1] archivist   ARGV[2] 16 hex digits for the tokens   ARGV[3] lease in ms
 -- ARGV[4] live archivists, with a space before and behind each, or "" when they are not known
 -- ARGV[5] id of the first session, and so on
--- Returns one answer a session: {1, major of the token, head, archivist that had it before or nothing}; {0} somebody has
---   it, or it is gone; {2, archivist} another one has followed it; {3, archivist} only that one has its beginning, and it
---   is gone
+-- Returns one answer a session: {1, major of the token, head, archivist that had it before or nothing}; {0}
+--   somebody has it, or it is gone; {2, archivist} another one has followed it; {3, archivist} only that one has
+--   its beginning, and it is gone
 --- @include "clock"
 --- @include "take"
 local raw, now = clock(KEYS[1])

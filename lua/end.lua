@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
--- Ends the lives of sessions of one partition, each in one step: logs it, freezes the log, frees the conversation key,
--- leaves the indexes, writes the tombstone and hands the session to the archivists. Its open turns are cancelled before.
--- KEYS[1] clock   KEYS[2] due   KEYS[3] arc   KEYS[4] all   KEYS[5] sessions with events that are not archived, then for
--- each session (at most 16): KEYS[6] session   KEYS[7] blob   KEYS[8] log   KEYS[9] index of the agent
+-- Ends the lives of sessions of one partition, each in one step: logs it, freezes the log, frees the conversation
+-- key, leaves the indexes, writes the tombstone and hands the session to the archivists. Its open turns are
+-- cancelled before.
+-- KEYS[1] clock   KEYS[2] due   KEYS[3] arc   KEYS[4] all   KEYS[5] sessions with events that are not archived,
+-- then for each session (at most 16): KEYS[6] session   KEYS[7] blob   KEYS[8] log   KEYS[9] index of the agent
 -- KEYS[10] index of the user   KEYS[11] conversation key (without one: any of the slot)   KEYS[12] tombstone
 -- KEYS[13] channel   KEYS[14] deltas   KEYS[15] turns   KEYS[16] queue
 -- ARGV[1] "expired", "ended" or "archived"   ARGV[2] first 16 digits of the replication id
 -- ARGV[3] "archive" or "none"   ARGV[4] life of the tombstones in ms
 -- ARGV[5] archivist that claims them at once, but for those that another one has followed, or ""
 -- ARGV[6] 16 hex digits for its tokens   ARGV[7] its lease in ms   ARGV[8] id of the first session, and so on
--- Returns one answer a session: {1, ended at, head, major of the token or 0}; {0} nothing there; {2, deadline} "expired"
---   too early, or anything else too late (end it as expired first); {3, reason} closed already
+-- Returns one answer a session: {1, ended at, head, major of the token or 0}; {0} nothing there; {2, deadline}
+--   "expired" too early, or anything else too late (end it as expired first); {3, reason} closed already
 --- @include "clock"
 --- @include "deadline"
 --- @include "expired"

@@ -60,7 +60,8 @@ local function fire(id, s, log, channel, tn, q, deltas)
     redis.call('HSET', s, 'x', x, 'q', head)
     redis.call('ZADD', wb, 'NX', raw, id)
     emit(log, channel, epoch, head, now, '"type":"session.expiring","sessionId":"' .. id .. '","data":{"expiresAt":"' ..
-      iso(x) .. '","timeRemaining":' .. math.max(0, x - now) .. ',"canRenew":' .. (x < cap and 'true' or 'false') .. '}}')
+      iso(x) .. '","timeRemaining":' .. math.max(0, x - now) ..
+      ',"canRenew":' .. (x < cap and 'true' or 'false') .. '}}')
     redis.call('ZADD', due, math.max(math.min(x, look or x), now + 1), id)
     return {2, x, now - at, ring}
   end

@@ -7,7 +7,7 @@
 --- @include "clock"
 --- @include "fields"
 --- @include "slice"
-local raw, now = clock(KEYS[1])
+local _, now = clock(KEYS[1])
 local bytes = 0
 local function gather(s, blob, log)
   local h = fields(s, 's', 'q', 'wo', 'wa', 'wf')
