@@ -117,9 +117,10 @@ struct ArchiveFile: ~Copyable {
                 .other, "The archive \(path) cannot use a write-ahead log on this file system; use a local disk",
                 path: path)
         }
-        // The right edges of all trees and the segments that the index merges stay in memory.
+        // The right edges of all trees and the segments that the index merges stay in memory. A log of 64 MB, because pages
+        // of the users' index are written again and again, and go into the database once for each checkpoint.
         try connection.execute(
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000")
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000")
         // Whatever is deleted may have to be gone for good later, so all of it is overwritten at once.
         try connection.execute("PRAGMA secure_delete = ON")
     }
@@ -136,7 +137,8 @@ struct ArchiveFile: ~Copyable {
 
     private static func migrate(_ connection: Connection, _ migrations: [Migration]) throws(ArchiveError) {
         let version = try connection.integer("PRAGMA user_version") ?? 0
-        // A table that is written anew is dropped in between; that must not take its children along.
+        // A table that is written anew is dropped in between; that must not take its children along. It stays so: a trigger
+        // deletes a session's events with it, and to look for the session of each event costs a tenth of the hand-overs.
         try connection.execute("PRAGMA foreign_keys = OFF")
         for migration in migrations where migration.version > version {
             try connection.transaction { () throws(ArchiveError) in
@@ -145,7 +147,6 @@ struct ArchiveFile: ~Copyable {
                     "PRAGMA user_version = \(migration.version); PRAGMA application_id = \(Schema.application)")
             }
         }
-        try connection.execute("PRAGMA foreign_keys = ON")
     }
 
     private static func identity(_ connection: Connection) throws(ArchiveError) -> String {

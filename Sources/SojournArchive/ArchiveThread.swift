@@ -172,8 +172,10 @@ import SojournLoop
     private func serve(_ connection: Connection, _ chores: Chores) {
         var roster = chores.roster()
         while let jobs = self.next(patience: roster.patience) {
+            let begin = EventLoop.now
             Self.perform(jobs, on: connection)
-            roster.worked(wrote: jobs.contains { if case .write = $0 { true } else { false } }, idle: jobs.isEmpty)
+            roster.worked(
+                wrote: jobs.contains { if case .write = $0 { true } else { false } }, idle: jobs.isEmpty, since: begin)
             if roster.isDue { roster.doOne(on: connection) }
         }
     }

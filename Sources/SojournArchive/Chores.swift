@@ -12,12 +12,15 @@ struct Chores: Sendable {
     /// When the next chore is due.
     ///
     /// In a pause of the jobs it is due at once; when jobs come without a pause, every 300 ms, so that a message is found
-    /// within a second and hand-overs lose at most about a fifth of their rate.
+    /// within a second. When jobs take most of the thread's time, every second: they bring more than could be indexed beside
+    /// them in any case, and the next pause indexes it several times as fast.
     struct Roster {
         /// How long a pause must be, in ms: shorter than that, the next hand-over is on its way already.
         static let pause = 10
         /// How long chores wait for a pause, in ms.
         static let interval = 300
+        /// The same while the thread is busy with jobs.
+        static let busyInterval = 1_000
         /// Events in one transaction of the index.
         static let events = 2_000
 
@@ -26,6 +29,8 @@ struct Chores: Sendable {
         private var isDirty = true
         private var isIdle = false
         private var last = 0
+        /// How long the jobs since the last chore took, in ms.
+        private var busy = 0
         private var hasFailed = false
 
         init(chores: Chores) { self.chores = chores }
@@ -33,11 +38,17 @@ struct Chores: Sendable {
         /// How long to wait for jobs before the next chore, in ms; nil when there is none.
         var patience: Int? { self.isDirty ? self.hasFailed ? 1_000 : Self.pause : nil }
 
-        var isDue: Bool { self.isDirty && (self.isIdle || EventLoop.now - self.last >= Self.interval) }
+        var isDue: Bool {
+            if self.isIdle || !self.isDirty { return self.isDirty }
+            let waited = EventLoop.now - self.last
+            return waited >= (2 * self.busy > waited ? Self.busyInterval : Self.interval)
+        }
 
-        mutating func worked(wrote: Bool, idle: Bool) {
+        /// Is told of jobs that were done since `begin`, or that none came.
+        mutating func worked(wrote: Bool, idle: Bool, since begin: Int) {
             self.isDirty = self.isDirty || wrote
             self.isIdle = idle
+            self.busy += EventLoop.now - begin
         }
 
         mutating func doOne(on connection: Connection) {
@@ -50,6 +61,7 @@ struct Chores: Sendable {
                 self.hasFailed = true
             }
             self.last = EventLoop.now
+            self.busy = 0
         }
     }
 }

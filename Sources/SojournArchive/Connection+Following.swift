@@ -81,14 +81,15 @@ extension Connection {
         for id in ids {
             try self.run(
                 """
-                UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state = 'live' AND ended_at IS NOT NULL
+                UPDATE sessions SET state = 'quarantined'
+                WHERE id = ? AND state = 'live' AND \(Schema.unserved) AND ended_at IS NOT NULL
                 """, id)
             if self.changes > 0 {
                 aside.append(id)
                 count += 1
                 continue
             }
-            try self.run("DELETE FROM sessions WHERE id = ? AND state = 'live'", id)
+            try self.run("DELETE FROM sessions WHERE id = ? AND state = 'live' AND \(Schema.unserved)", id)
             count += self.changes
         }
         return count
@@ -97,14 +98,18 @@ extension Connection {
     /// Open hand-overs with a greater number, in their order.
     func open(after handover: Int64, limit: Int) throws(ArchiveError) -> [OpenSession] {
         try self.statement(
-            "SELECT handover, id, head FROM sessions WHERE state = 'live' AND handover > ? ORDER BY handover LIMIT ?"
+            """
+            SELECT handover, id, head FROM sessions INDEXED BY sessions_unserved
+            WHERE state = 'live' AND \(Schema.unserved) AND handover > ? ORDER BY handover LIMIT ?
+            """
         ).all(handover, limit) { OpenSession(handover: $0.integer(0), id: $0.text(1), head: $0.int(2)) }
     }
 
     /// The open hand-over of a session.
     func open(_ id: String) throws(ArchiveError) -> OpenSession? {
-        try self.statement("SELECT handover, id, head FROM sessions WHERE state = 'live' AND id = ?")
-            .first(id) { OpenSession(handover: $0.integer(0), id: $0.text(1), head: $0.int(2)) }
+        try self.statement(
+            "SELECT handover, id, head FROM sessions WHERE state = 'live' AND \(Schema.unserved) AND id = ?"
+        ).first(id) { OpenSession(handover: $0.integer(0), id: $0.text(1), head: $0.int(2)) }
     }
 
     /// Events of a session that Redis still knows, within `from...to`, whatever the state of its newest hand-over:
@@ -115,10 +120,12 @@ extension Connection {
         let statement = try self.statement(
             """
             SELECT seq, epoch, at, type, body FROM events
-            WHERE handover = (SELECT handover FROM sessions WHERE id = ? AND state <> 'quarantined'
-                    ORDER BY handover DESC LIMIT 1)
-                AND seq BETWEEN ? AND ?
-            ORDER BY seq \(newestFirst ? "DESC" : "ASC") LIMIT ?
+            WHERE handover = (SELECT max(handover) FROM (
+                    SELECT handover FROM sessions WHERE id = ?1 AND state = 'committed'
+                    UNION ALL
+                    SELECT handover FROM sessions WHERE id = ?1 AND \(Schema.unserved) AND state <> 'quarantined'))
+                AND seq BETWEEN ?2 AND ?3
+            ORDER BY seq \(newestFirst ? "DESC" : "ASC") LIMIT ?4
             """)
         defer { statement.reset() }
         try statement.bind(id, from, to, limit)

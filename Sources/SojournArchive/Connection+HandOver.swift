@@ -15,8 +15,13 @@ struct Stored {
 
 extension Connection {
     func handovers(of id: String) throws(ArchiveError) -> [Stored] {
-        try self.statement("SELECT handover, token_major, token_random, state, head FROM sessions WHERE id = ?")
-            .all(id, read: Stored.init)
+        let columns = "handover, token_major, token_random, state, head"
+        return try self.statement(
+            """
+            SELECT \(columns) FROM sessions WHERE id = ?1 AND state = 'committed'
+            UNION ALL SELECT \(columns) FROM sessions WHERE id = ?1 AND \(Schema.unserved)
+            """
+        ).all(id, read: Stored.init)
     }
 
     // MARK: Prepare
@@ -181,7 +186,11 @@ extension Connection {
     func quarantine(_ ids: [String]) throws(ArchiveError) -> Int {
         var count = 0
         for id in ids {
-            try self.run("UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state IN ('live', 'prepared')", id)
+            try self.run(
+                """
+                UPDATE sessions SET state = 'quarantined'
+                WHERE id = ? AND state IN ('live', 'prepared') AND \(Schema.unserved)
+                """, id)
             count += self.changes
         }
         return count
@@ -192,7 +201,7 @@ extension Connection {
         try self.statement(
             """
             SELECT \(SessionHeader.columns), token_major, token_random, event_count, archived_at
-            FROM sessions WHERE state = ? ORDER BY handover
+            FROM sessions INDEXED BY sessions_unserved WHERE state = ? AND \(Schema.unserved) ORDER BY handover
             """
         ).all(state) { row in
             PreparedSession(

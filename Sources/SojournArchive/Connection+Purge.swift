@@ -65,8 +65,13 @@ extension Connection {
     private func doomed(by purge: Purge, limit: Int) throws(ArchiveError) -> [Doomed] {
         switch purge.kind {
         case .session:
-            return try self.statement("SELECT \(Doomed.columns) FROM sessions WHERE id = ? LIMIT ?")
-                .all(purge.id, limit, read: Doomed.init)
+            return try self.statement(
+                """
+                SELECT \(Doomed.columns) FROM sessions WHERE id = ?1 AND state = 'committed'
+                UNION ALL SELECT \(Doomed.columns) FROM sessions WHERE id = ?1 AND \(Schema.unserved)
+                LIMIT ?2
+                """
+            ).all(purge.id, limit, read: Doomed.init)
         case .user:
             // Two questions, each with its index; the second table part is small.
             return try self.statement(
@@ -74,8 +79,8 @@ extension Connection {
                 SELECT * FROM (SELECT \(Doomed.columns) FROM sessions INDEXED BY sessions_by_user
                     WHERE state = 'committed' AND user = ? AND created_at <= ? LIMIT ?)
                 UNION ALL
-                SELECT * FROM (SELECT \(Doomed.columns) FROM sessions INDEXED BY sessions_by_state
-                    WHERE state IN ('live', 'prepared', 'quarantined') AND user = ? AND created_at <= ? LIMIT ?)
+                SELECT * FROM (SELECT \(Doomed.columns) FROM sessions INDEXED BY sessions_unserved
+                    WHERE \(Schema.unserved) AND user = ? AND created_at <= ? LIMIT ?)
                 LIMIT ?
                 """
             ).all(purge.id, purge.at, limit, purge.id, purge.at, limit, limit, read: Doomed.init)

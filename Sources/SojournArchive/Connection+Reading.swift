@@ -86,13 +86,23 @@ extension Connection {
             """
     }
 
+    /// The SELECT of how many sessions are served, and of their events and bytes.
+    static let servedTotals = """
+        SELECT count(*), sum(event_count), sum(bytes) FROM sessions INDEXED BY sessions_by_coming
+        WHERE state = 'committed'
+        """
+
+    /// The SELECT of how many hand-overs are in each of the other states.
+    static let unservedTotals = """
+        SELECT state, count(*) FROM sessions INDEXED BY sessions_unserved WHERE \(Schema.unserved) GROUP BY state
+        """
+
     func stats() throws(ArchiveError) -> ArchiveStats {
         var stats = ArchiveStats()
-        let states = try self.statement(
-            "SELECT state, count(*), sum(event_count), sum(bytes) FROM sessions GROUP BY state")
-        for (state, count, events, bytes) in try states.all(read: { ($0.text(0), $0.int(1), $0.int(2), $0.int(3)) }) {
+        let served = try self.statement(Self.servedTotals).first { ($0.int(0), $0.int(1), $0.int(2)) }
+        (stats.committed, stats.events, stats.bytes) = served ?? (0, 0, 0)
+        for (state, count) in try self.statement(Self.unservedTotals).all(read: { ($0.text(0), $0.int(1)) }) {
             switch state {
-            case "committed": (stats.committed, stats.events, stats.bytes) = (count, events, bytes)
             case "live": stats.live = count
             case "prepared": stats.prepared = count
             default: stats.quarantined = count

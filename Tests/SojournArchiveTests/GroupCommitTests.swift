@@ -67,7 +67,7 @@ import Testing
                     try await archive.write { connection throws(ArchiveError) in
                         var lost = 0
                         _ = try connection.prepare(transcript("s\(index)"), now: 1, lost: &lost)
-                        if index == 4 { try connection.run("INSERT INTO events VALUES (99, 1, '', 1, '', '')") }
+                        if index == 4 { try connection.run("INSERT INTO events VALUES (99, 1, NULL, 1, '', '')") }
                     }
                 }
                 if let error {

@@ -130,7 +130,12 @@ import Testing
             """
             DROP TRIGGER session_deleted; DROP TRIGGER message_deleted; DROP TRIGGER event_deleted;
             DROP TRIGGER message_moved; DROP TABLE search; DROP TABLE outdated; DROP TABLE messages; DROP TABLE indexing;
-            DROP INDEX sessions_unsealed; DROP INDEX sessions_by_coming; ALTER TABLE sessions DROP COLUMN chain;
+            DROP INDEX sessions_unsealed; DROP INDEX sessions_by_coming; DROP INDEX sessions_unserved;
+            ALTER TABLE sessions DROP COLUMN chain;
+            CREATE INDEX sessions_by_id ON sessions (id);
+            CREATE INDEX sessions_by_state ON sessions (state, event_count, bytes);
+            CREATE UNIQUE INDEX sessions_live ON sessions (id) WHERE state = 'live';
+            CREATE UNIQUE INDEX sessions_prepared ON sessions (id) WHERE state = 'prepared';
             PRAGMA user_version = 1002
             """)
         connection.close()

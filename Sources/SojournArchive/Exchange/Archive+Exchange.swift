@@ -17,8 +17,11 @@ extension Archive {
     public func progress(at position: Int64) async throws(ArchiveError) -> (done: Int, total: Int) {
         try await self.search { connection throws(ArchiveError) in
             let done = try connection.integer(
-                "SELECT count(*) FROM sessions WHERE state = 'committed' AND handover <= ?", position)
-            let total = try connection.integer("SELECT count(*) FROM sessions WHERE state = 'committed'")
+                """
+                SELECT count(*) FROM sessions INDEXED BY sessions_by_coming WHERE state = 'committed' AND handover <= ?
+                """, position)
+            let total = try connection.integer(
+                "SELECT count(*) FROM sessions INDEXED BY sessions_by_coming WHERE state = 'committed'")
             return (Int(done ?? 0), Int(total ?? 0))
         }
     }

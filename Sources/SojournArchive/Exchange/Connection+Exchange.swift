@@ -5,7 +5,7 @@ extension Connection {
     func export(after handover: Int64, _ filter: ExportFilter) throws(ArchiveError) -> ExportPage {
         let next = try self.statement(
             """
-            SELECT handover, chain, \(ArchivedSession.columns) FROM sessions
+            SELECT handover, chain, \(ArchivedSession.columns) FROM sessions NOT INDEXED
             WHERE handover > ?1 AND state = 'committed' AND (?2 IS NULL OR ended_at >= ?2)
                 AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR user = ?4)
             ORDER BY handover LIMIT 200

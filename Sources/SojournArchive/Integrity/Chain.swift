@@ -9,9 +9,11 @@ struct Chain {
     /// The last link: 32 bytes.
     private(set) var link: [UInt8]
     private var buffer: [UInt8] = []
+    private let digest = Digest()
 
     init(session id: String) {
-        self.link = Self.digest(Array("sojourn chain 1\n\(id)".utf8))
+        self.link = [UInt8](repeating: 0, count: 32)
+        self.digest.make(of: Array("sojourn chain 1\n\(id)".utf8), into: &self.link)
     }
 
     /// Adds the next event.
@@ -25,7 +27,7 @@ struct Chain {
         self.add(Int64(type.utf8.count))
         self.buffer += type.utf8
         self.buffer += body
-        self.link = Self.digest(self.buffer)
+        self.digest.make(of: self.buffer, into: &self.link)
     }
 
     /// Adds the next event.
@@ -34,15 +36,30 @@ struct Chain {
     }
 
     private mutating func add(_ number: Int64) {
-        for shift in stride(from: 56, through: 0, by: -8) {
-            self.buffer.append(UInt8(truncatingIfNeeded: number >> Int64(shift)))
-        }
+        unsafe withUnsafeBytes(of: number.bigEndian) { unsafe self.buffer.append(contentsOf: $0) }
+    }
+}
+
+/// SHA-256, made again and again. OpenSSL's function for a single one looks the algorithm up, makes a context and frees it
+/// each time, which takes longer than the hash of an event.
+@safe private final class Digest {
+    // Never written after it is made; OpenSSL's algorithms are made for many threads.
+    private nonisolated(unsafe) static let algorithm = unsafe EVP_MD_fetch(nil, "SHA256", nil)
+    private let context: OpaquePointer
+
+    init() {
+        guard let context = unsafe EVP_MD_CTX_new() else { preconditionFailure("OpenSSL has no memory for a digest") }
+        unsafe self.context = context
     }
 
-    private static func digest(_ bytes: [UInt8]) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
-        let ok = unsafe EVP_Digest(bytes, bytes.count, &digest, nil, EVP_sha256(), nil)
-        precondition(ok == 1, "OpenSSL refused SHA-256")
-        return digest
+    deinit { unsafe EVP_MD_CTX_free(self.context) }
+
+    /// Puts the digest of `bytes` into the 32 bytes of `link`.
+    func make(of bytes: [UInt8], into link: inout [UInt8]) {
+        let isMade =
+            unsafe EVP_DigestInit_ex2(self.context, Self.algorithm, nil) == 1
+            && EVP_DigestUpdate(self.context, bytes, bytes.count) == 1
+            && EVP_DigestFinal_ex(self.context, &link, nil) == 1
+        precondition(isMade, "OpenSSL refused SHA-256")
     }
 }

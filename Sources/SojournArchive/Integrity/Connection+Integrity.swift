@@ -60,7 +60,7 @@ extension Connection {
     func verify(after handover: Int64, limit: Int) throws(ArchiveError) -> VerifyPage {
         let sessions = try self.statement(
             """
-            SELECT handover, id, head, event_count, bytes, chain FROM sessions
+            SELECT handover, id, head, event_count, bytes, chain FROM sessions NOT INDEXED
             WHERE handover > ? AND state = 'committed' ORDER BY handover LIMIT ?
             """
         ).all(handover, limit) { row in
