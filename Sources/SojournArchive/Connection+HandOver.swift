@@ -153,6 +153,7 @@ extension Connection {
 
     /// Commits or deletes one hand-over. Adds to `lost` how many events became lost.
     func settle(_ settlement: Settlement, now: Int64, lost: inout Int) throws(ArchiveError) -> SettleResult {
+        if settlement.outcome == .committed, try self.commit(settlement) { return .committed }
         let stored = try self.handovers(of: settlement.id)
         let own = stored.filter { $0.token == settlement.token }
         guard let this = own.first(where: { $0.state == "committed" }) ?? own.first else { return .unknown }
@@ -173,6 +174,19 @@ extension Connection {
             try self.run("UPDATE sessions SET state = 'committed' WHERE handover = ?", this.handover)
             return .committed
         }
+    }
+
+    /// Commits what nearly all are: prepared, while nothing of the session is served. The index of what is served refuses
+    /// the others; false for them.
+    private func commit(_ settlement: Settlement) throws(ArchiveError) -> Bool {
+        let prepared = try self.integer(
+            """
+            SELECT handover FROM sessions
+            WHERE id = ? AND state = 'prepared' AND \(Schema.unserved) AND token_major = ? AND token_random = ?
+            """, settlement.id, settlement.token.major, settlement.token.random)
+        guard let prepared else { return false }
+        try self.run("UPDATE OR IGNORE sessions SET state = 'committed' WHERE handover = ?", prepared)
+        return self.changes > 0
     }
 
     private func header(of handover: Int64) throws(ArchiveError) -> SessionHeader? {
