@@ -51,6 +51,14 @@ public final class RedisRouter {
         }
     }
 
+    /// Whether one script may use keys of several slots: everywhere but in a cluster.
+    public var spansSlots: Bool {
+        switch self.way {
+        case .one: true
+        case .cluster: false
+        }
+    }
+
     /// How the connections for commands stand: ready when all of them are.
     public var state: RedisConnection.State {
         switch self.way {
