@@ -149,7 +149,8 @@ extension StoreShard {
         await self.concurrently(stride(from: 0, to: keys.count, by: most).map { $0..<min($0 + most, keys.count) }) {
             places in
             do throws(StoreError) {
-                body(try await self.call(script, keys: keys[places].flatMap(\.self), args: args), places)
+                let keys = keys[places].flatMap(\.self)
+                body(try await self.call(script, keys: keys, args: args, acrossSlots: true), places)
             } catch {
                 failure = error
             }
