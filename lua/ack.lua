@@ -4,7 +4,8 @@
 -- KEYS[1] arc, then for each session (at most 32): KEYS[2] session   KEYS[3] blob   KEYS[4] log   KEYS[5] tombstone
 -- ARGV[1] archivist   ARGV[2] life of the tombstones in ms
 -- ARGV[3] id of the first session   ARGV[4] major of its token   ARGV[5] its random part, and so on
--- Returns one number a session: 1 done; 2 done before, by this token; 0 another token is current, or nobody knows it
+-- Returns {now, by Redis' own clock, one number a session}: 1 done; 2 done before, by this token; 0 another token is
+--   current, or nobody knows it
 local arc, owner, keep = KEYS[1], ARGV[1], ARGV[2]
 local function ack(s, blob, log, grave, id, major, random)
   local h = redis.call('HMGET', s, 's', 'ct', 'cr', 'f', 'q', 'wf')
@@ -22,7 +23,8 @@ local function ack(s, blob, log, grave, id, major, random)
   redis.call('PEXPIRE', grave, keep)
   return 1
 end
-local answers = {}
+local time = redis.call('TIME')
+local answers = {time[1] * 1000 + math.floor(time[2] / 1000)}
 for i = 3, #ARGV, 3 do
   local place = (i - 3) / 3 * 4 + 2
   answers[#answers + 1] = ack(KEYS[place], KEYS[place + 1], KEYS[place + 2], KEYS[place + 3], unpack(ARGV, i, i + 2))

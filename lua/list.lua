@@ -1,21 +1,27 @@
 #!lua flags=no-writes
--- Pages an index of live sessions, newest first, and counts the sessions of its partition.
--- KEYS[1] index   KEYS[2] all   KEYS[3] arc
+-- Pages an index of live sessions, newest first, in some partitions, and counts the sessions of each.
+-- For each partition (in a cluster one): KEYS[1] index   KEYS[2] all   KEYS[3] arc
 -- ARGV[1] createdAt of the last one seen, or "+inf"   ARGV[2] its id, or ""   ARGV[3] how many at the most (1000)
--- Returns {size of the index, live, ended and not archived yet, id, createdAt, id, createdAt, ...}
+-- Returns one answer a partition: {size of the index, live, ended and not archived yet, id, createdAt, id, createdAt,
+--   ...}
 local before, id, limit = ARGV[1], ARGV[2], math.min(tonumber(ARGV[3]), 1000)
-local size = redis.call('ZCARD', KEYS[1])
-local answer = {size, KEYS[2] == KEYS[1] and size or redis.call('ZCARD', KEYS[2]), redis.call('ZCARD', KEYS[3])}
-local offset = 0
 local full = 3 + 2 * limit
-while #answer < full and offset < 4096 do
-  local page = redis.call('ZRANGE', KEYS[1], before, '-inf', 'BYSCORE', 'REV', 'LIMIT', offset, limit, 'WITHSCORES')
-  for i = 1, #page, 2 do
-    if (page[i + 1] ~= before or page[i] < id) and #answer < full then
-      answer[#answer + 1], answer[#answer + 2] = page[i], page[i + 1]
+local function list(index, all, arc)
+  local size = redis.call('ZCARD', index)
+  local answer = {size, all == index and size or redis.call('ZCARD', all), redis.call('ZCARD', arc)}
+  local offset = 0
+  while #answer < full and offset < 4096 do
+    local page = redis.call('ZRANGE', index, before, '-inf', 'BYSCORE', 'REV', 'LIMIT', offset, limit, 'WITHSCORES')
+    for i = 1, #page, 2 do
+      if (page[i + 1] ~= before or page[i] < id) and #answer < full then
+        answer[#answer + 1], answer[#answer + 2] = page[i], page[i + 1]
+      end
     end
+    if #page < 2 * limit then break end
+    offset = offset + limit
   end
-  if #page < 2 * limit then break end
-  offset = offset + limit
+  return answer
 end
-return answer
+local answers = {}
+for i = 1, #KEYS, 3 do answers[#answers + 1] = list(KEYS[i], KEYS[i + 1], KEYS[i + 2]) end
+return answers

@@ -1,6 +1,6 @@
 /// Hand-overs that Redis may have forgotten: it went back to a state in which the session was still its own.
 extension Archive {
-    /// Served hand-overs in the order in which they came, the newest first; at most `limit`.
+    /// Served hand-overs in the order in which Redis let them go, the newest first; at most `limit`.
     ///
     /// - Parameter last: the last one of the page before; nil for the first page.
     public func served(before last: ServedSession? = nil, limit: Int = maximumPage) async throws(ArchiveError)
@@ -28,7 +28,8 @@ public struct ServedSession: Sendable, Hashable {
     public let id: String
     /// The token with which Redis let the session go.
     public let token: HandoverToken
-    /// When it was put on disk, in milliseconds of the node's clock.
+    /// When Redis let the session go, in milliseconds of its time; of what was imported, when that was, by the node's
+    /// clock.
     public let archivedAt: Int64
     let handover: Int64
 }

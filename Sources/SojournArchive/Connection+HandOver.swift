@@ -159,6 +159,10 @@ extension Connection {
         guard let this = own.first(where: { $0.state == "committed" }) ?? own.first else { return .unknown }
         switch (settlement.outcome, this.state) {
         case (.committed, "committed"):
+            if let at = settlement.at {
+                try self.run(
+                    "UPDATE sessions SET archived_at = max(archived_at, ?) WHERE handover = ?", at, this.handover)
+            }
             return .committed
         case (.discarded, "prepared"):
             try self.run("DELETE FROM sessions WHERE handover = ?", this.handover)
@@ -171,7 +175,9 @@ extension Connection {
                 guard let header = try self.header(of: this.handover) else { return .unknown }
                 lost += try self.replace(served, by: this.handover, of: header, token: this.token, now: now)
             }
-            try self.run("UPDATE sessions SET state = 'committed' WHERE handover = ?", this.handover)
+            try self.run(
+                "UPDATE sessions SET state = 'committed', archived_at = coalesce(?, archived_at) WHERE handover = ?",
+                settlement.at, this.handover)
             return .committed
         }
     }

@@ -51,6 +51,14 @@ public final class RedisRouter {
         }
     }
 
+    /// Whether one script may use keys of several slots: everywhere but in a cluster.
+    public var spansSlots: Bool {
+        switch self.way {
+        case .one: true
+        case .cluster: false
+        }
+    }
+
     /// How the connections for commands stand: ready when all of them are.
     public var state: RedisConnection.State {
         switch self.way {
@@ -135,11 +143,13 @@ public final class RedisRouter {
 
     /// Calls a script, whose keys share a slot; see
     /// ``RedisConnection/call(_:keys:arguments:orderKey:timeoutMs:file:line:)``.
+    ///
+    /// - Parameter acrossSlots: the keys may lie in several slots; only where ``spansSlots`` says so.
     public func call(
         _ script: Script, keys: [String], arguments: [RedisArgument] = [], orderKey: String? = nil,
-        timeoutMs: Int? = nil, file: String = #fileID, line: UInt = #line
+        acrossSlots: Bool = false, timeoutMs: Int? = nil, file: String = #fileID, line: UInt = #line
     ) async throws(RedisError) -> RESPValue {
-        Self.check(keys, of: script)
+        if !acrossSlots || !self.spansSlots { Self.check(keys, of: script) }
         switch self.way {
         case .one(let master, _):
             return try await master.connection.call(

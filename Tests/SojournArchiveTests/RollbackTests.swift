@@ -21,6 +21,25 @@ import Testing
         }
     }
 
+    @Test func `they come in the order in which Redis let them go, whatever the node's clock said`() async throws {
+        try await withArchive { (archive: Archive) async throws in
+            func settle(_ id: String, at: Int64) async throws {
+                let settlement = Settlement(id: id, token: token(1), outcome: .committed, at: at)
+                #expect(try await archive.settle([settlement]) == [.committed])
+            }
+            for (id, at) in [("first", 1000), ("last", 3000), ("second", 2000)] as [(String, Int64)] {
+                #expect(try await archive.prepare([transcript(id)]) == [.prepared])
+                try await settle(id, at: at)
+            }
+            #expect(try await archive.served().map(\.id) == ["last", "second", "first"])
+            // Redis had forgotten the first, and let it go again.
+            try await settle("first", at: 4000)
+            try await settle("last", at: 2)
+            #expect(try await archive.served().map(\.archivedAt) == [4000, 3000, 2000])
+            #expect(try await archive.served().map(\.id) == ["first", "last", "second"])
+        }
+    }
+
     @Test func `it is served no more, goes on as if it had been followed, and its new end takes its place`()
         async throws
     {

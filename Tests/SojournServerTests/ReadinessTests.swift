@@ -47,7 +47,7 @@ import Testing
     @Test func `a node that is about to stop says so first, and serves meanwhile`() async throws {
         let redis = try await RedisServer.start()
         defer { redis.stop() }
-        let node = try await TestNode.start(on: redis, loops: 2, server: { $0.unreadyTime = 1500 })
+        let node = try await TestNode.start(on: redis, loops: 2, server: { $0.unreadyTime = 10_000 })
         let id = try node.create()
         let isOver = Locked(false)
         let stopping = Task {

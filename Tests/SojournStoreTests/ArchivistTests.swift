@@ -304,7 +304,7 @@ extension StoreNode {
             else { return false }
             guard try await archivist.archive.prepare([transcript]) == [.prepared] else { return false }
             guard acknowledging else { return true }
-            return await archivist.acknowledge([(id, transcript.token)]) == [true]
+            return await archivist.acknowledge([(id, transcript.token)])?.answers == [.done]
         }
     }
 }

@@ -120,6 +120,23 @@ import Testing
         await bed.stop(a, b)
     }
 
+    @Test func `a session is found though something was imported under a clock that is ahead`() async throws {
+        let bed = try await Bed.start()
+        let a = try await bed.archivist("a")
+        let archive = try #require(a.archive)
+        let (other, session) = (try await self.ended(on: a), try await self.ended(on: a))
+        for each in [other, session] { try await eventually { try await archive.exists(each.id.text) } }
+        let served = try #require(try await archive.served().first { $0.id == other.id.text })
+        let ahead = served.archivedAt + 3_600_000
+        try await archive.settle([Settlement(id: served.id, token: served.token, outcome: .committed, at: ahead)])
+        let b = try await bed.archivist("b")
+        try await bed.takeBack(session, before: .end)
+        try await eventually { (try? await b.store.session(session.id.text).head) == 3 }
+        try await b.store.end(session.id.text)
+        _ = try await self.settled(session, on: bed, a, b)
+        await bed.stop(a, b)
+    }
+
     @Test func `a session that lives again comes back to the archivist that follows it`() async throws {
         let bed = try await Bed.start()
         let a = try await bed.archivist("a", follows: true)

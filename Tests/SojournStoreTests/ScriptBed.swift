@@ -264,11 +264,16 @@ final class ScriptBed {
         try self.ack([(id, major, random)], owner: owner)
     }
 
+    /// What is answered for each session; checks the time that comes before.
     func ack(_ sessions: [(id: SessionID, major: String, random: String)], owner: String) throws -> RawReply {
-        try self.call(
+        let seconds = try self.redis.send("TIME").array.first?.string.flatMap { Int($0) } ?? 0
+        let answer = try self.call(
             self.scripts.ack,
             [self.arc] + sessions.map { self.keys($0.id) }.flatMap { [$0.session, $0.blob, $0.log, $0.tombstone] },
             [owner, "100000"] + sessions.flatMap { [$0.id.text, $0.major, $0.random] })
+        let now = try #require(answer.array.first?.string.flatMap { Int($0) })
+        #expect(now >= seconds * 1000 && now < (seconds + 600) * 1000)
+        return .array(Array(answer.array.dropFirst()))
     }
 
     /// What is read of ended sessions: of each its fields, its blob, its events, and the first that can be had.

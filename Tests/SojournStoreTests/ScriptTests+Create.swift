@@ -118,6 +118,7 @@ extension ScriptTests {
         #expect(lag >= 0 && lag < 60_000 && oldest != nil)
         try bed.redis.send("DEL", bed.behind)
         #expect(try bed.call(bed.scripts.stats, keys, ["300000"]).array.last == -1)
+        #expect(try bed.call(bed.scripts.stats, keys + keys, ["300000"]).array == [4, 2, 2, -1])
     }
 
     @Test func `meta keeps what the first node said, except for the archive mode`() async throws {

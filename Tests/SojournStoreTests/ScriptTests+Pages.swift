@@ -112,8 +112,8 @@ extension ScriptTests {
             var seen: [String] = []
             var (before, last) = ("+inf", "")
             while true {
-                let reply = try bed.call(bed.scripts.list, [bed.all, bed.all, bed.arc], [before, last, "\(limit)"])
-                    .array
+                let answers = try bed.call(bed.scripts.list, [bed.all, bed.all, bed.arc], [before, last, "\(limit)"])
+                let reply = try #require(answers.array.first).array
                 #expect(reply.prefix(3) == [40, 40, 0])
                 let page = reply.dropFirst(3).compactMap(\.string)
                 if page.isEmpty { break }
@@ -125,6 +125,9 @@ extension ScriptTests {
             #expect(seen == expected, "in pages of \(limit)")
         }
         let empty = [bed.space.agent(ScriptBed.partition, "nobody"), bed.all, bed.arc]
-        #expect(try bed.call(bed.scripts.list, empty, ["+inf", "", "5"]) == .array([0, 40, 0]))
+        #expect(try bed.call(bed.scripts.list, empty, ["+inf", "", "5"]) == .array([.array([0, 40, 0])]))
+        // Several partitions: an answer for each.
+        let two = try bed.call(bed.scripts.list, empty + [bed.all, bed.all, bed.arc], ["+inf", "", "1"]).array
+        #expect(two.map { $0.array.prefix(3) } == [[0, 40, 0], [40, 40, 0]] && two[1].array.count == 5)
     }
 }

@@ -28,12 +28,15 @@ public struct Settlement: Sendable, Equatable {
     public let token: HandoverToken
     /// How it ended.
     public let outcome: Outcome
+    /// When the acknowledgement was accepted, in milliseconds of Redis' time; nil when Redis did not say.
+    public let at: Int64?
 
     /// A settlement from its parts.
-    public init(id: String, token: HandoverToken, outcome: Outcome) {
+    public init(id: String, token: HandoverToken, outcome: Outcome, at: Int64? = nil) {
         self.id = id
         self.token = token
         self.outcome = outcome
+        self.at = at
     }
 }
 

@@ -26,10 +26,11 @@ extension Archivist {
     ///   them.
     func settlements(of handOvers: HandOvers) async -> [Settlement] {
         while true {
-            if let accepted = await self.acknowledge(handOvers) {
+            if let (now, answers) = await self.acknowledge(handOvers) {
                 self.reached(.acknowledged, handOvers.count)
-                return zip(handOvers, accepted).map { one, accepted in
-                    Settlement(id: one.id.text, token: one.token, outcome: accepted ? .committed : .discarded)
+                return zip(handOvers, answers).map { one, answer in
+                    let outcome: Settlement.Outcome = answer == .refused ? .discarded : .committed
+                    return Settlement(id: one.id.text, token: one.token, outcome: outcome, at: now)
                 }
             }
             guard self.isRunning else { return [] }
@@ -52,9 +53,20 @@ extension Archivist {
         return await self.settlements(of: [(id, token)]).first
     }
 
-    /// Confirms hand-overs of one partition: whether Redis has let go of each; nil when it did not answer.
-    func acknowledge(_ handOvers: HandOvers) async -> [Bool]? {
-        guard let first = handOvers.first else { return [] }
+    /// What Redis says to the confirmation of a hand-over.
+    enum Acknowledgement: Int {
+        /// Another token is current, or nobody knows the session.
+        case refused = 0
+        /// Redis has let the session go.
+        case done = 1
+        /// It had done so before, for this token.
+        case known = 2
+    }
+
+    /// Confirms hand-overs of one partition: when that was by Redis' time, and what it says to each; nil when it did not
+    /// answer.
+    func acknowledge(_ handOvers: HandOvers) async -> (now: Int64, answers: [Acknowledgement])? {
+        guard let first = handOvers.first else { return (0, []) }
         let keyspace = self.shard.keyspace
         var keys = [keyspace.arc(first.id.partition)]
         var args: [RedisArgument] = [
@@ -66,8 +78,8 @@ extension Archivist {
             args += [.string(id.text), .string(String(token.major)), .string(token.random)]
         }
         guard let answer = try? await self.shard.call(self.shard.scripts.ack, keys: keys, args: args),
-            answer.count == handOvers.count
+            answer.count == handOvers.count + 1, let now = answer[0].int
         else { return nil }
-        return answer.map { $0.int ?? 0 > 0 }
+        return (Int64(now), answer.dropFirst().map { $0.int.flatMap(Acknowledgement.init) ?? .refused })
     }
 }

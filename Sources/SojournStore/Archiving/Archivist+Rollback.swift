@@ -15,8 +15,8 @@ extension Archivist {
     static let forgetfulness: Int64 = 60_000
 
     /// Asks Redis, after it became another one and at the start, whether it still knows that it let the last sessions go.
-    /// The bound is counted back from the last one that was taken: nothing later can have been lost while this archivist,
-    /// or Redis, was away.
+    /// The bound is counted back from the last one that was taken, by Redis' time: nothing later can have been lost while
+    /// this archivist, or Redis, was away.
     ///
     /// - Returns: whether all were asked for, and none waits for another hand-over of it to end.
     func reviewServed() async -> Bool {
@@ -24,8 +24,9 @@ extension Archivist {
         var newest: Int64?
         while true {
             guard let page = try? await self.archive.served(before: last) else { return false }
-            let oldest = (newest ?? page.first?.archivedAt ?? 0) - Self.forgetfulness
-            newest = newest ?? page.first?.archivedAt
+            // What was imported by a node whose clock is ahead must not move the bound.
+            newest = newest ?? page.first.map { min($0.archivedAt, self.shard.clock.now.milliseconds) }
+            let oldest = (newest ?? 0) - Self.forgetfulness
             let due = page.filter { $0.archivedAt >= oldest }
             guard await self.review(due) else { return false }
             guard let end = due.last, due.count == page.count else { return true }
@@ -36,21 +37,30 @@ extension Archivist {
     private func review(_ page: [ServedSession]) async -> Bool {
         let served = Dictionary(page.map { ($0.id, $0) }) { first, _ in first }
         var back: [ServedSession] = []
+        var again: [Settlement] = []
         var isWhole = true
         await self.shard.concurrently(self.byPartition(page.map { ($0.id, $0.token) })) { handOvers in
             // Where the session is claimed with this token again, it is let go again.
-            guard let accepted = await self.acknowledge(handOvers) else {
+            guard let (now, answers) = await self.acknowledge(handOvers) else {
                 isWhole = false
                 return
             }
-            for (one, isAccepted) in zip(handOvers, accepted) where !isAccepted {
-                guard let isBack = await self.isBack(one.id, since: one.token) else {
-                    isWhole = false
-                    return
+            for (one, answer) in zip(handOvers, answers) {
+                switch answer {
+                case .known: break
+                case .done:
+                    again.append(Settlement(id: one.id.text, token: one.token, outcome: .committed, at: now))
+                case .refused:
+                    guard let isBack = await self.isBack(one.id, since: one.token) else {
+                        isWhole = false
+                        return
+                    }
+                    if isBack, let session = served[one.id.text] { back.append(session) }
                 }
-                if isBack, let session = served[one.id.text] { back.append(session) }
             }
         }
+        // What was let go again may be forgotten again: it counts as new.
+        if !again.isEmpty, (try? await self.archive.settle(again)) == nil { return false }
         guard isWhole else { return false }
         guard !back.isEmpty else { return true }
         guard let busy = try? await self.archive.reopen(back) else { return false }

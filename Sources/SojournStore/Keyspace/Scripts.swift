@@ -27,7 +27,9 @@ struct Scripts: Sendable {
     let ack: Script
     let follow: Script
     let trim: Script
+    /// Three keys a partition.
     let list: Script
+    /// Five keys a partition.
     let stats: Script
     let register: Script
     let meta: Script

@@ -1,4 +1,5 @@
 import SojournCore
+import SojournRedis
 
 /// A live session in an index.
 struct IndexEntry {
@@ -12,6 +13,22 @@ struct IndexPage {
     let live: Int
     let ended: Int
     let entries: [IndexEntry]
+
+    /// What the script answers about one partition; nil if that is not it.
+    init?(_ answer: [RESPValue]) {
+        guard answer.count >= 3, let total = answer[0].int, let live = answer[1].int, let ended = answer[2].int else {
+            return nil
+        }
+        var entries: [IndexEntry] = []
+        entries.reserveCapacity((answer.count - 3) / 2)
+        for place in stride(from: 3, to: answer.count - 1, by: 2) {
+            guard let id = answer[place].string, let score = answer[place + 1].string.flatMap({ Int64($0) }) else {
+                return nil
+            }
+            entries.append(IndexEntry(createdAt: score, id: id))
+        }
+        (self.total, self.live, self.ended, self.entries) = (total, live, ended, entries)
+    }
 }
 
 /// A k-way merge over the same index of every partition. Each is read in small chunks, again when its chunk is used up.
@@ -34,28 +51,17 @@ struct IndexMerge {
     /// Sessions of all partitions that have ended and are not archived yet.
     private(set) var ended = 0
 
-    /// - Parameter keys: of each partition what ``StoreShard/indexPage(_:before:id:limit:)`` takes.
+    /// - Parameter keys: of each partition what ``StoreShard/indexPages(_:before:id:limit:)`` takes.
     init(keys: [[String]], chunk: Int) {
         self.sources = keys.map { Source(keys: $0) }
         self.fronts = Array(repeating: Self.none, count: keys.count)
         self.chunk = chunk
     }
 
-    /// Reads the first chunk of every index, all at once.
+    /// Reads the first chunk of every index.
     mutating func open(_ shard: StoreShard, before: String, id: String) async throws(StoreError) {
-        var pages = [IndexPage?](repeating: nil, count: self.sources.count)
-        var failure: StoreError?
-        let (sources, chunk) = (self.sources, self.chunk)
-        await shard.concurrently(sources.indices) { place in
-            do throws(StoreError) {
-                pages[place] = try await shard.indexPage(sources[place].keys, before: before, id: id, limit: chunk)
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
+        let pages = try await shard.indexPages(self.sources.map(\.keys), before: before, id: id, limit: self.chunk)
         for (place, page) in pages.enumerated() {
-            guard let page else { continue }
             self.total += page.total
             self.live += page.live
             self.ended += page.ended
@@ -80,9 +86,9 @@ struct IndexMerge {
         guard let best, let entry = self.sources[best].entries.popFirst() else { return nil }
         self.fronts[best] = self.sources[best].entries.first?.createdAt ?? Self.none
         if self.sources[best].entries.isEmpty, self.sources[best].hasMore {
-            let page = try await shard.indexPage(
-                self.sources[best].keys, before: String(entry.createdAt), id: entry.id, limit: self.chunk)
-            self.fill(best, page)
+            let page = try await shard.indexPages(
+                [self.sources[best].keys], before: String(entry.createdAt), id: entry.id, limit: self.chunk)
+            self.fill(best, page[0])
         }
         return entry
     }

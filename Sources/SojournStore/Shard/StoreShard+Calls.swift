@@ -6,13 +6,16 @@ extension StoreShard {
     /// Calls a script whose answer is a list.
     ///
     /// - Parameters:
+    ///   - acrossSlots: the keys may lie in several slots, where the servers can do that.
     ///   - order: calls with the same word leave one after the other, each when the one before is answered.
     ///   - timed: whether the answer begins with the time, which keeps ``clock`` right.
     func call(
-        _ script: Script, keys: [String], args: [RedisArgument], order: String? = nil, timed: Bool = false
+        _ script: Script, keys: [String], args: [RedisArgument], acrossSlots: Bool = false, order: String? = nil,
+        timed: Bool = false
     ) async throws(StoreError) -> [RESPValue] {
         let answer = try await self.counted(script) { () async throws(RedisError) -> RESPValue in
-            try await self.redis.call(script, keys: keys, arguments: args, orderKey: order)
+            try await self.redis.call(
+                script, keys: keys, arguments: args, orderKey: order, acrossSlots: acrossSlots)
         }
         guard let list = answer.array else { throw self.malformed(script.name) }
         if timed { self.note(list.first) }

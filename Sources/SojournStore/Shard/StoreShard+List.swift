@@ -27,6 +27,8 @@ package struct SessionFilter: Sendable {
 extension StoreShard {
     /// How many ids a page may look at before it is given short.
     private static let scanned = 1000
+    /// How many partitions a script goes through before it lets others have their turn.
+    private static let together = 32
 
     /// Lists live sessions, newest first: a merge of the partitions' indexes.
     ///
@@ -102,47 +104,57 @@ extension StoreShard {
 
     /// Counts the store's sessions, over all partitions.
     package func counts(soon: Int64 = 300_000) async throws(StoreError) -> StoreCounts {
-        var live = 0
-        var ended = 0
-        var expiring = 0
-        var lag = 0
+        var (live, ended, expiring, lag) = (0, 0, 0, 0)
+        let keys = (0..<self.keyspace.partitions).map { partition in
+            [
+                self.keyspace.all(partition), self.keyspace.arc(partition), self.keyspace.due(partition),
+                self.keyspace.clock(partition), self.keyspace.behind(partition),
+            ]
+        }
+        try await self.overPartitions(self.scripts.stats, keys: keys, args: [.integer(Int(soon))]) { answer, _ in
+            live += answer.first?.int ?? 0
+            ended += answer.dropFirst().first?.int ?? 0
+            expiring += answer.dropFirst(2).first?.int ?? 0
+            lag = max(lag, answer.dropFirst(3).first?.int ?? 0)
+        }
+        return StoreCounts(live: live, ended: ended, expiringSoon: expiring, archiveLag: lag)
+    }
+
+    /// One page of the same index in every partition.
+    ///
+    /// - Parameter keys: of each partition the index, and what is counted, as the script wants them.
+    func indexPages(_ keys: [[String]], before: String, id: String, limit: Int) async throws(StoreError) -> [IndexPage]
+    {
+        var pages = [IndexPage?](repeating: nil, count: keys.count)
+        try await self.overPartitions(
+            self.scripts.list, keys: keys, args: [.string(before), .string(id), .integer(limit)]
+        ) { answer, places in
+            for (answer, place) in zip(answer, places) { pages[place] = answer.array.flatMap { IndexPage($0) } }
+        }
+        return try pages.map { page throws(StoreError) in
+            guard let page else { throw self.malformed("list") }
+            return page
+        }
+    }
+
+    /// Calls a script that takes the keys of several partitions: with as many as it may be given here, all calls at once.
+    ///
+    /// - Parameter body: gets each answer, and which of the partitions it is about.
+    private func overPartitions(
+        _ script: Script, keys: [[String]], args: [RedisArgument],
+        _ body: @escaping (_ answer: [RESPValue], _ places: Range<Int>) -> Void
+    ) async throws(StoreError) {
+        let most = self.redis.spansSlots ? Self.together : 1
         var failure: StoreError?
-        await self.concurrently(0..<self.keyspace.partitions) { partition in
+        await self.concurrently(stride(from: 0, to: keys.count, by: most).map { $0..<min($0 + most, keys.count) }) {
+            places in
             do throws(StoreError) {
-                let answer = try await self.call(
-                    self.scripts.stats,
-                    keys: [
-                        self.keyspace.all(partition), self.keyspace.arc(partition), self.keyspace.due(partition),
-                        self.keyspace.clock(partition), self.keyspace.behind(partition),
-                    ], args: [.integer(Int(soon))])
-                live += answer.first?.int ?? 0
-                ended += answer.dropFirst().first?.int ?? 0
-                expiring += answer.dropFirst(2).first?.int ?? 0
-                lag = max(lag, answer.dropFirst(3).first?.int ?? 0)
+                let keys = keys[places].flatMap(\.self)
+                body(try await self.call(script, keys: keys, args: args, acrossSlots: true), places)
             } catch {
                 failure = error
             }
         }
         if let failure { throw failure }
-        return StoreCounts(live: live, ended: ended, expiringSoon: expiring, archiveLag: lag)
-    }
-
-    /// One page of one index.
-    ///
-    /// - Parameter keys: the index, and the keys of its partition that are counted, as the script wants them.
-    func indexPage(_ keys: [String], before: String, id: String, limit: Int) async throws(StoreError) -> IndexPage {
-        let answer = try await self.call(
-            self.scripts.list, keys: keys, args: [.string(before), .string(id), .integer(limit)])
-        guard answer.count >= 3, let total = answer[0].int, let live = answer[1].int, let ended = answer[2].int else {
-            throw self.malformed("list")
-        }
-        var entries: [IndexEntry] = []
-        for place in stride(from: 3, to: answer.count - 1, by: 2) {
-            guard let id = answer[place].string, let score = answer[place + 1].string.flatMap({ Int64($0) }) else {
-                throw self.malformed("list")
-            }
-            entries.append(IndexEntry(createdAt: score, id: id))
-        }
-        return IndexPage(total: total, live: live, ended: ended, entries: entries)
     }
 }

@@ -1,10 +1,11 @@
 import Foundation
+import SojournArchive
 import SojournTesting
 import Testing
 
 @testable import SojournCommand
 
-/// A node's clock decides nothing, also not how much may be asked.
+/// A node's clock decides nothing: not how much may be asked, and not which transcripts Redis may have forgotten.
 @Suite struct SkewTests {
     /// Asks as fast as the node answers, on one connection, until a time of Redis; returns how many were let through.
     private static func flood(_ port: Int, _ path: String, _ redis: RedisServer, until end: Int) async throws -> Int {
@@ -69,5 +70,25 @@ import Testing
         let most = 20 + Double(try Self.time(clock) - begin) / 1_000_000 * 40
         #expect(allowed <= most * 1.01 && allowed >= (20 + 4 * 40) * 0.95, "\(allowed) of 180 to \(most)")
         for node in nodes { #expect(try await node.stop() == .exited(0)) }
+    }
+
+    @Test func `an archive has the time of Redis, also of a node that is an hour ahead`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let folder = TemporaryFolder()
+        let file = folder.file("archive.sqlite")
+        let node = try NodeProcess(
+            "ahead", in: folder, ["--redis", redis.url, "--partitions", "16", "--archive", file],
+            environment: try SkewedClock().environment(seconds: 3600))
+        try await node.up()
+        let id = try node.create()
+        #expect(try node.ask("DELETE", "\(NodeProcess.sessions)/\(id)").status == 200)
+        let reader = try await Archive.open(reading: file)
+        try await eventually(within: 30, "it is archived") { try await reader.exists(id) }
+        let served = try #require(try await reader.served().first)
+        let now = try Self.time(try redis.client()) / 1000
+        #expect(abs(now - Int(served.archivedAt)) < 1_800_000)
+        #expect(try await node.stop() == .exited(0))
+        await reader.close()
     }
 }
