@@ -191,7 +191,10 @@ extension Connection {
             WHERE id = ? AND state = 'prepared' AND \(Schema.unserved) AND token_major = ? AND token_random = ?
             """, settlement.id, settlement.token.major, settlement.token.random)
         guard let prepared else { return false }
-        try self.run("UPDATE OR IGNORE sessions SET state = 'committed' WHERE handover = ?", prepared)
+        try self.run(
+            """
+            UPDATE OR IGNORE sessions SET state = 'committed', archived_at = coalesce(?, archived_at) WHERE handover = ?
+            """, settlement.at, prepared)
         return self.changes > 0
     }
 
