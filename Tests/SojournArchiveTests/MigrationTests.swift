@@ -43,7 +43,7 @@ import Testing
         connection.close()
 
         let archive = try await openArchive(folder.file())
-        #expect(try await archive.count("PRAGMA user_version") == 1_005)
+        #expect(try await archive.count("PRAGMA user_version") == 2_000)
         let after = try await archive.read { connection throws(ArchiveError) in
             var after: [String?] = []
             for query in Self.content { after.append(try connection.statement(query).first { $0.text(0) }) }

@@ -73,13 +73,13 @@ import Testing
         let more =
             Schema.migrations + [
                 Migration(
-                    major: 1, minor: 101, script: "CREATE TABLE trail (step INTEGER); INSERT INTO trail VALUES (1)"),
-                Migration(major: 1, minor: 102, script: "INSERT INTO trail VALUES (2)"),
+                    major: 2, minor: 101, script: "CREATE TABLE trail (step INTEGER); INSERT INTO trail VALUES (1)"),
+                Migration(major: 2, minor: 102, script: "INSERT INTO trail VALUES (2)"),
             ]
         for _ in 1...2 {
             let archive = try await openArchive(folder.file(), migrations: more)
             #expect(try await archive.count("SELECT group_concat(step, '') FROM trail") == 12)
-            #expect(try await archive.count("PRAGMA user_version") == 1_102)
+            #expect(try await archive.count("PRAGMA user_version") == 2_102)
             #expect(try await archive.all("s").count == 5)
             await archive.close()
         }
@@ -96,7 +96,7 @@ import Testing
         await first.close()
         let bad =
             Schema.migrations + [
-                Migration(major: 1, minor: 101, script: "DELETE FROM sessions; INSERT INTO nothing VALUES (1)")
+                Migration(major: 2, minor: 101, script: "DELETE FROM sessions; INSERT INTO nothing VALUES (1)")
             ]
         let error = await failure { () throws(ArchiveError) in
             try await openArchive(folder.file(), migrations: bad)
@@ -110,7 +110,7 @@ import Testing
 
     @Test func `a file of a newer major is refused and left alone`() async throws {
         let folder = try TemporaryFolder()
-        let newer = Schema.migrations + [Migration(major: 2, minor: 0, script: "DROP TABLE lost_events")]
+        let newer = Schema.migrations + [Migration(major: 3, minor: 0, script: "DROP TABLE lost_events")]
         let archive = try await openArchive(folder.file(), migrations: newer)
         await archive.close()
         let before = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
@@ -119,7 +119,7 @@ import Testing
                 try await openArchive(folder.file())
             })
         #expect(error.code == .newerSchema)
-        #expect(error.message.contains("has schema 2.0, but this program knows only schema 1"))
+        #expect(error.message.contains("has schema 3.0, but this program knows only schema 2"))
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == before)
     }
 
