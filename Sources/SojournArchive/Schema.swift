@@ -139,10 +139,10 @@ enum Schema {
         Migration(
             major: 1, minor: 4,
             script: "CREATE INDEX sessions_by_coming ON sessions (archived_at) WHERE state = 'committed';"),
-        // A new major, because a program of before names indexes that are gone. A hand-over changes as few pages as it can: until it is served it is in one small index, which says too that
+        // A hand-over changes as few pages as it can: until it is served it is in one small index, which says too that
         // there is one live and one prepared of a session at most; afterwards in those of what is served, and the totals
         // come from the one to which each is added at the end. (A condition with IN would build a table of its own for each
-        // row that is written.)
+        // row that is written.) A new major, because a program of before asks for indexes that are gone.
         Migration(
             major: 2, minor: 0,
             script: """
