@@ -27,7 +27,8 @@ extension Archive {
         return results
     }
 
-    /// Ends hand-overs, in one transaction: committed ones are served from now on, discarded ones are deleted.
+    /// Ends hand-overs, in one transaction: committed ones are served from now on, discarded ones are deleted, reopened
+    /// and quarantined ones are kept and not served.
     ///
     /// The token decides which rows are meant; a committed hand-over is never deleted. A quarantined one may be
     /// committed (somebody found out that this is the only copy) but not discarded. Repeating is harmless.
@@ -43,6 +44,7 @@ extension Archive {
             return (results, lost)
         }
         self.report(lost: lost)
+        self.report(quarantined: results.count { $0 == .quarantined })
         return results
     }
 
@@ -51,19 +53,22 @@ extension Archive {
         try await self.read { connection throws(ArchiveError) in try connection.unserved("prepared") }
     }
 
-    /// Takes aside the open and prepared hand-overs of these sessions because nothing explains them: they are kept and
+    /// Takes aside the open hand-overs of these sessions because nothing explains them: they are kept and
     /// counted, never served, and wait for a person.
     ///
     /// - Returns: how many there were.
     @discardableResult
     public func quarantine(_ ids: [String]) async throws(ArchiveError) -> Int {
         let count = try await self.write { connection throws(ArchiveError) in try connection.quarantine(ids) }
-        if count > 0 {
-            self.log(
-                .error, "hand-overs that nothing in Redis explains were put in quarantine; they are not served",
-                ["archive.path": self.path, "archive.count": "\(count)"])
-        }
+        self.report(quarantined: count)
         return count
+    }
+
+    private func report(quarantined count: Int) {
+        if count == 0 { return }
+        self.log(
+            .error, "hand-overs that nothing in Redis explains were put in quarantine; they are not served",
+            ["archive.path": self.path, "archive.count": "\(count)"])
     }
 
     /// The hand-overs in quarantine, oldest first.

@@ -9,6 +9,11 @@ extension Archive {
         try await self.read { connection throws(ArchiveError) in try connection.served(before: last, limit: limit) }
     }
 
+    /// The served hand-over of a session, if there is one.
+    public func served(_ id: String) async throws(ArchiveError) -> ServedSession? {
+        try await self.read { connection throws(ArchiveError) in try connection.served(id) }
+    }
+
     /// Opens served hand-overs again, because Redis has their sessions: they are served no more, and wait for the new end
     /// as if their sessions had been followed so far. What is not served under its token is left alone.
     ///
@@ -32,6 +37,13 @@ public struct ServedSession: Sendable, Hashable {
     /// clock.
     public let archivedAt: Int64
     let handover: Int64
+
+    init(_ row: Statement) {
+        self.id = row.text(0)
+        self.token = HandoverToken(major: row.integer(1), random: row.text(2))
+        self.archivedAt = row.integer(3)
+        self.handover = row.integer(4)
+    }
 }
 
 extension Connection {
@@ -42,11 +54,16 @@ extension Connection {
             WHERE state = 'committed' AND (archived_at, handover) < (?, ?)
             ORDER BY archived_at DESC, handover DESC LIMIT ?
             """
-        ).all(last?.archivedAt ?? .max, last?.handover ?? .max, limit) { row in
-            ServedSession(
-                id: row.text(0), token: HandoverToken(major: row.integer(1), random: row.text(2)),
-                archivedAt: row.integer(3), handover: row.integer(4))
-        }
+        ).all(last?.archivedAt ?? .max, last?.handover ?? .max, limit, read: ServedSession.init)
+    }
+
+    func served(_ id: String) throws(ArchiveError) -> ServedSession? {
+        try self.statement(
+            """
+            SELECT id, token_major, token_random, archived_at, handover FROM sessions
+            WHERE state = 'committed' AND id = ?
+            """
+        ).first(id, read: ServedSession.init)
     }
 
     /// Makes a served hand-over an open one; its `ended_at` stays, by which ``forget(_:aside:)`` knows it. False when

@@ -167,7 +167,18 @@ extension Connection {
         case (.discarded, "prepared"):
             try self.run("DELETE FROM sessions WHERE handover = ?", this.handover)
             return .discarded
-        case (.discarded, _):
+        case (.reopened, "prepared") where !stored.contains { $0.state == "live" || $0.state == "committed" }:
+            try self.run(
+                """
+                UPDATE sessions SET state = 'live', token_major = 0, token_random = 'live', ended_at = NULL,
+                    reason = NULL, chain = NULL
+                WHERE handover = ?
+                """, this.handover)
+            return .reopened
+        case (.reopened, "prepared"), (.quarantined, "prepared"):
+            try self.run("UPDATE sessions SET state = 'quarantined' WHERE handover = ?", this.handover)
+            return .quarantined
+        case (.discarded, _), (.reopened, _), (.quarantined, _):
             return .unknown
         case (.committed, _):
             if let served = stored.first(where: { $0.state == "committed" }) {
@@ -205,15 +216,12 @@ extension Connection {
 
     // MARK: What is not served
 
-    /// Takes the open and the prepared hand-overs of these sessions aside; the number found.
+    /// Takes the open hand-overs of these sessions aside; the number found.
     func quarantine(_ ids: [String]) throws(ArchiveError) -> Int {
         var count = 0
         for id in ids {
             try self.run(
-                """
-                UPDATE sessions SET state = 'quarantined'
-                WHERE id = ? AND state IN ('live', 'prepared') AND \(Schema.unserved)
-                """, id)
+                "UPDATE sessions SET state = 'quarantined' WHERE id = ? AND state = 'live' AND \(Schema.unserved)", id)
             count += self.changes
         }
         return count

@@ -105,7 +105,9 @@ import Testing
     @Test func `quarantined sessions are kept and counted, never served, until a person commits them`() async throws {
         try await withArchive { (archive: Archive) async throws in
             _ = try await archive.prepare([transcript("s"), transcript("t")])
-            #expect(try await archive.quarantine(["s", "nobody"]) == 1)
+            let aside = Settlement(id: "s", token: token(1), outcome: .quarantined)
+            #expect(try await archive.settle([aside]) == [.quarantined])
+            #expect(try await archive.quarantine(["s", "t", "nobody"]) == 0, "those that are open")
             #expect(try await archive.quarantined().map(\.header.id) == ["s"])
             #expect(try await archive.prepared().map(\.header.id) == ["t"])
             #expect(try await !archive.exists("s"))
@@ -131,6 +133,31 @@ import Testing
                 stats.bytes == (1...5).reduce(0) { $0 + event($1).body.count }
                     + (1...3).reduce(0) { $0 + event($1).body.count })
             #expect(stats.fileBytes > 4_096)
+        }
+    }
+
+    @Test func `a refused hand-over is open again, or kept aside beside another of its session`() async throws {
+        try await withArchive { (archive: Archive) async throws in
+            #expect(try await archive.prepare([transcript("s", count: 5)]) == [.prepared])
+            let reopen = Settlement(id: "s", token: token(1), outcome: .reopened)
+            #expect(try await archive.settle([reopen]) == [.reopened])
+            #expect(try await archive.open("s")?.head == 5)
+            #expect(try await archive.settle([reopen]) == [.unknown])
+            // Its new end takes its place; where Redis lost the last event, that is lost.
+            let end = transcript("s", token: token(2), events: (1...4).map { event($0) })
+            #expect(try await archive.prepare([end]) == [.prepared])
+            #expect(try await archive.lostEvents("s").map(\.event) == [event(5)])
+            #expect(
+                try await archive.settle([Settlement(id: "s", token: token(2), outcome: .committed)]) == [.committed])
+            #expect(try await archive.prepare([transcript("s", token: token(3), count: 6)]) == [.prepared])
+            let again = Settlement(id: "s", token: token(3), outcome: .reopened)
+            #expect(try await archive.settle([again]) == [.quarantined])
+            #expect(try await archive.all("s") == end.events)
+            // One that nobody explains.
+            #expect(try await archive.prepare([transcript("t")]) == [.prepared])
+            let aside = Settlement(id: "t", token: token(1), outcome: .quarantined)
+            #expect(try await archive.settle([aside]) == [.quarantined])
+            #expect(try await archive.quarantined().map(\.header.id).sorted() == ["s", "t"])
         }
     }
 }

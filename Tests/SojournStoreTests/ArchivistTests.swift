@@ -277,7 +277,7 @@ extension Archive {
     }
 
     /// Makes every write fail, as a file system that went read-only would.
-    fileprivate func refuseWrites(_ refuses: Bool) async throws {
+    func refuseWrites(_ refuses: Bool) async throws {
         try await self.read { connection throws(ArchiveError) in
             try connection.execute("PRAGMA query_only = \(refuses ? 1 : 0)")
         }
@@ -286,7 +286,7 @@ extension Archive {
 
 extension StoreNode {
     /// Stops the archivist's own work, so that a test can do its steps.
-    fileprivate func haltArchivist() async throws {
+    func haltArchivist() async throws {
         let duties = self.store.duties
         try await self.loops[0].run { await duties.value.archivist?.stop() }
     }
@@ -294,7 +294,7 @@ extension StoreNode {
     /// Does the archivist's steps for one session up to what a crash leaves undone.
     ///
     /// - Returns: false when the archivist itself was faster.
-    fileprivate func prepareOnly(_ id: SessionID, acknowledging: Bool = false) async throws -> Bool {
+    func prepareOnly(_ id: SessionID, acknowledging: Bool = false) async throws -> Bool {
         let duties = self.store.duties
         return try await self.loops[0].run {
             guard let archivist = duties.value.archivist else { return false }

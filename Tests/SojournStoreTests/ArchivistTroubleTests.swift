@@ -144,6 +144,57 @@ import Testing
         }
     }
 
+    @Test func `outcomes that are found at the start wait until the archive takes them`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"))
+        let archive = try #require(a.archive)
+        // The archivist itself may be faster.
+        var session = try await a.session()
+        try await a.store.end(session.id.text)
+        while try await !a.prepareOnly(session.id, acknowledging: true) {
+            session = try await a.session()
+            try await a.store.end(session.id.text)
+        }
+        let duties = a.store.duties
+        try await archive.refuseWrites(true)
+        try await a.loops[0].run { await duties.value.archivist?.settleLeftovers() }
+        #expect(try await a.loops[0].run { duties.value.archiveTrouble } != nil)
+        #expect(try await !archive.exists(session.id.text))
+        try await archive.refuseWrites(false)
+        let id = session.id.text
+        try await eventually(within: 30) { try await archive.exists(id) }
+        await a.stop()
+    }
+
+    @Test func `a session that the archive cannot take is not in the way of those beside it`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let logged = Locked<[LogEvent]>([])
+        let log = Log(minimum: .info) { event in logged.withLock { $0.append(event) } }
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite"), log: log)
+        let archive = try #require(a.archive)
+        try await archive.write { connection throws(ArchiveError) in
+            try connection.execute(
+                """
+                CREATE TRIGGER spoilt BEFORE INSERT ON sessions WHEN new.info LIKE '%spoilt%' OR new.key = 'spoilt'
+                BEGIN SELECT RAISE(ABORT, 'spoilt'); END
+                """)
+        }
+        let spoilt = try await a.session(key: "spoilt")
+        let sessions = try await self.sessions(6, on: a)
+        try await eventually(within: 30, "the others are followed") {
+            for session in sessions where try await archive.open(session.id.text)?.head != 2 { return false }
+            return logged.withLock { $0.contains { $0.message.contains("refuses a live session") } }
+        }
+        let duties = a.store.duties
+        #expect(try await a.loops[0].run { duties.value.archiveTrouble } == nil)
+        #expect(try await archive.open(spoilt.id.text) == nil)
+        await a.stop()
+    }
+
     @Test func `an archivist that comes gets a share, and what one leaves behind moves within seconds`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }

@@ -37,10 +37,13 @@ import Testing
             return Bed(server: server, client: try await StoreNode.start(on: server, name: "c"))
         }
 
-        func archivist(_ name: String, follows: Bool = false, lease: Int64 = 10_000) async throws -> StoreNode {
+        func archivist(
+            _ name: String, follows: Bool = false, lease: Int64 = 10_000, window: Int? = nil
+        ) async throws -> StoreNode {
             try await StoreNode.start(on: self.server, name: name, archivePath: self.folder.file("\(name).sqlite")) {
                 $0.archiveFollows = follows
                 $0.archiveLease = lease
+                $0.logWindow = window
             }
         }
 
@@ -202,6 +205,77 @@ import Testing
         #expect(try await #require(b.archive).exists(session.id.text))
         #expect(try await #require(again.archive).quarantined().map(\.header.id) == [session.id.text])
         await bed.stop(again, b)
+    }
+
+    /// A session of which Redis has only the last events, ended and prepared by its archivist, which does no more.
+    private func prepared(on bed: Bed, by a: StoreNode) async throws -> Session {
+        let archive = try #require(a.archive)
+        let session = try await a.session()
+        for number in 1...10 { try await a.say("\(number)", in: session) }
+        let log = Keyspace(namespace: "sj", partitions: 16).keys(of: session.id).log
+        try await eventually(within: 60, "its log is trimmed") {
+            guard case .int(let kept) = try bed.server.client().send("LLEN", log) else { return false }
+            let head = try await archive.open(session.id.text)?.head
+            return kept <= 4 && head == 11
+        }
+        try await a.haltArchivist()
+        try await bed.client.store.end(session.id.text)
+        #expect(try await a.prepareOnly(session.id))
+        return session
+    }
+
+    @Test func `what only the archive has of a session survives that its hand-over is refused`() async throws {
+        let bed = try await Bed.start()
+        let a = try await bed.archivist("a", follows: true, window: 4)
+        let session = try await self.prepared(on: bed, by: a)
+        try await a.crash()
+        await a.stop()
+        try await bed.takeBack(session, before: .end)
+        let again = try await bed.archivist("a", follows: true, window: 4)
+        let archive = try #require(again.archive)
+        try await eventually(within: 60) { try await archive.open(session.id.text)?.head == 11 }
+        #expect(try await archive.prepared().isEmpty)
+        try await bed.client.say("eleven", in: session)
+        try await bed.client.store.end(session.id.text)
+        #expect(try await self.settled(session, on: bed, again).count == 13)
+        await bed.stop(again)
+    }
+
+    @Test func `what Redis does not know when it is asked for the outcome is kept aside`() async throws {
+        let bed = try await Bed.start()
+        let a = try await bed.archivist("a", follows: true, window: 4)
+        let archive = try #require(a.archive)
+        let session = try await self.prepared(on: bed, by: a)
+        let token = try #require(try await archive.prepared().first).token
+        for each in bed.server.everyone { try each.client().send("FLUSHALL") }
+        let duties = a.store.duties
+        try await a.loops[0].run {
+            guard let archivist = duties.value.archivist else { return }
+            await archivist.settle(await archivist.settlements(of: [(session.id, token)]))
+        }
+        #expect(try await archive.quarantined().map(\.eventCount) == [12])
+        await bed.stop(a)
+    }
+
+    @Test func `a session that lives again is found by what it logs, however long ago it was let go`() async throws {
+        let bed = try await Bed.start()
+        let a = try await bed.archivist("a", follows: true)
+        let archive = try #require(a.archive)
+        let session = try await self.ended(on: a)
+        try await eventually { try await archive.exists(session.id.text) }
+        let other = try await self.ended(on: a)
+        try await eventually { try await archive.exists(other.id.text) }
+        try await archive.write { connection throws(ArchiveError) in
+            try connection.run(
+                "UPDATE sessions SET archived_at = archived_at - 600000 WHERE id = ?", session.id.text)
+        }
+        try await bed.takeBack(session, before: .end)
+        try await eventually { (try? await bed.client.store.session(session.id.text).head) == 3 }
+        try await bed.client.say("three", in: session)
+        try await eventually(within: 60) { try await archive.open(session.id.text)?.head == 4 }
+        try await bed.client.store.end(session.id.text)
+        #expect(try await self.settled(session, on: bed, a).count == 5)
+        await bed.stop(a)
     }
 
     @Test func `what Redis does not know at all stays served`() async throws {

@@ -18,8 +18,13 @@ public struct Settlement: Sendable, Equatable {
     public enum Outcome: Sendable, Equatable {
         /// The acknowledgement was accepted: the archive has the only copy and serves it.
         case committed
-        /// The acknowledgement was refused: somebody else has the session.
+        /// The acknowledgement was refused: another archive serves the session, from its first event on.
         case discarded
+        /// The acknowledgement was refused: Redis has the session, still or again. What is here waits for its new end,
+        /// as if its session had been followed so far.
+        case reopened
+        /// The acknowledgement was refused, and nobody is known to have all of it: this may be the only copy.
+        case quarantined
     }
 
     /// The session id.
@@ -46,6 +51,10 @@ public enum SettleResult: Sendable, Equatable {
     case committed
     /// The prepared rows are gone.
     case discarded
+    /// The hand-over is open again.
+    case reopened
+    /// The hand-over is kept aside for people: another one of the session is open or served, or it was to be so.
+    case quarantined
     /// There is no hand-over with this token that could be settled so; nothing was changed.
     case unknown
     /// A later hand-over of the session is committed already; nothing was changed.

@@ -28,10 +28,14 @@ extension Archivist {
         while true {
             if let (now, answers) = await self.acknowledge(handOvers) {
                 self.reached(.acknowledged, handOvers.count)
-                return zip(handOvers, answers).map { one, answer in
-                    let outcome: Settlement.Outcome = answer == .refused ? .discarded : .committed
-                    return Settlement(id: one.id.text, token: one.token, outcome: outcome, at: now)
+                var settlements: [Settlement] = []
+                for (one, answer) in zip(handOvers, answers) {
+                    guard let outcome = answer == .refused ? await self.outcome(ofRefused: one.id) : .committed else {
+                        continue
+                    }
+                    settlements.append(Settlement(id: one.id.text, token: one.token, outcome: outcome, at: now))
                 }
+                return settlements
             }
             guard self.isRunning else { return [] }
             await self.shard.loop.sleep(milliseconds: 200)
@@ -43,12 +47,31 @@ extension Archivist {
         return settlements
     }
 
+    /// What becomes of a hand-over that Redis has refused. What was written behind its session may be nowhere else: it is
+    /// deleted only where another archive serves it from its first event on.
+    ///
+    /// - Returns: nil when Redis does not answer and this archivist is to stop.
+    private func outcome(ofRefused id: SessionID) async -> Settlement.Outcome? {
+        while true {
+            switch try? await self.shard.read(id) {
+            case .live?, .due?, .closed?: return .reopened
+            case .tombstone(let tombstone)?:
+                let isElsewhere = tombstone.archivist != nil && tombstone.first <= 1
+                return tombstone.isPurged || isElsewhere ? .discarded : .quarantined
+            case .nothing?: return .quarantined
+            case nil:
+                guard self.isRunning else { return nil }
+                await self.shard.loop.sleep(milliseconds: 200)
+            }
+        }
+    }
+
     /// Asks Redis for the outcome of one hand-over until it answers.
     ///
     /// - Returns: nil when it does not answer and this archivist is to stop.
     func settlement(of text: String, token: HandoverToken) async -> Settlement? {
         guard let id = self.shard.keyspace.sessionID(text) else {
-            return Settlement(id: text, token: token, outcome: .discarded)
+            return Settlement(id: text, token: token, outcome: .quarantined)
         }
         return await self.settlements(of: [(id, token)]).first
     }

@@ -34,6 +34,12 @@ extension Archivist {
         }
     }
 
+    /// Asks Redis about a served hand-over of which it seems to have the session.
+    func reviewServed(_ id: SessionID) async {
+        guard let served = try? await self.archive.served(id.text) else { return }
+        _ = await self.review([served])
+    }
+
     private func review(_ page: [ServedSession]) async -> Bool {
         let served = Dictionary(page.map { ($0.id, $0) }) { first, _ in first }
         var back: [ServedSession] = []

@@ -90,37 +90,20 @@ extension Archivist {
     func settleLeftovers() async {
         guard let leftovers = try? await self.archive.prepared(), !leftovers.isEmpty else { return }
         var settlements: [Settlement] = []
-        var unexplained: [String] = []
         for leftover in leftovers {
-            let id = leftover.header.id
-            guard let settlement = await self.settlement(of: id, token: leftover.token) else { return }
-            if settlement.outcome == .discarded, await self.isUnknown(id) {
-                // Redis has neither the session nor its tombstone: this may be the only copy.
-                unexplained.append(id)
-            } else {
-                settlements.append(settlement)
-            }
+            guard let settlement = await self.settlement(of: leftover.header.id, token: leftover.token) else { return }
+            settlements.append(settlement)
         }
-        _ = try? await self.archive.settle(settlements)
-        if !unexplained.isEmpty { _ = try? await self.archive.quarantine(unexplained) }
-        let committed = settlements.count { $0.outcome == .committed }
+        await self.settle(settlements)
+        // What the archive refuses is tried again, with what else it refuses.
+        guard self.unsettled.isEmpty else { return }
+        func count(_ outcome: Settlement.Outcome) -> String { String(settlements.count { $0.outcome == outcome }) }
         self.shard.log(
             .notice, "hand-overs that an earlier run left unfinished were settled",
             [
-                "archive.path": self.archive.path, "committed": String(committed),
-                "discarded": String(settlements.count - committed), "quarantined": String(unexplained.count),
+                "archive.path": self.archive.path, "committed": count(.committed), "discarded": count(.discarded),
+                "reopened": count(.reopened), "quarantined": count(.quarantined),
             ])
-    }
-
-    private func isUnknown(_ text: String) async -> Bool {
-        guard let id = self.shard.keyspace.sessionID(text) else { return true }
-        while true {
-            switch try? await self.shard.read(id) {
-            case .nothing?: return true
-            case nil: await self.shard.loop.sleep(milliseconds: 200)
-            default: return false
-            }
-        }
     }
 }
 

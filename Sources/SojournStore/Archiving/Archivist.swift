@@ -272,6 +272,7 @@ final class Archivist {
         do {
             let settled = try await self.archive.settle(due)
             for _ in settled { self.crashPoint?.reached(.settled) }
+            for (one, result) in zip(due, settled) where result == .reopened { self.behind.undecided.insert(one.id) }
             self.archived += settled.count { $0 == .committed }
             if due.count > settlements.count { self.behind.wantsReview = true }
             if !due.isEmpty { self.recovered() }

@@ -20,6 +20,8 @@ extension WriteBehind {
         let (absences, replid) = (self.registry.absences, self.shard.redis.replid)
         if !self.undecided.isEmpty, self.askAgain <= EventLoop.now {
             self.askAgain = EventLoop.now + Self.patience
+            // What is not open any more has been handed over.
+            for text in self.undecided where await self.isGone(text) { self.undecided.remove(text) }
             _ = await self.review(Array(self.undecided))
         }
         guard self.absences != absences || self.replid != replid || self.wantsReview else { return true }
@@ -63,14 +65,18 @@ extension WriteBehind {
             case nil: isWhole = false
             }
         }
-        if !superfluous.isEmpty { _ = try? await self.archive.forget(superfluous) }
-        if !unexplained.isEmpty { _ = try? await self.archive.quarantine(unexplained) }
+        if !superfluous.isEmpty, (try? await self.archive.forget(superfluous)) == nil { isWhole = false }
+        if !unexplained.isEmpty, (try? await self.archive.quarantine(unexplained)) == nil { isWhole = false }
         return isWhole
+    }
+
+    private func isGone(_ text: String) async -> Bool {
+        do { return try await self.archive.open(text) == nil } catch { return false }
     }
 
     private enum Fate {
         case followed
-        /// Nobody follows it: whoever does, or archives it, has all of it in Redis.
+        /// Nobody follows it, or it has ended: whoever follows or archives it has all of it in Redis.
         case undecided
         /// Another archivist has all of it.
         case superfluous
@@ -87,7 +93,8 @@ extension WriteBehind {
             if case .success(let stretch) = try await self.shard.keptStretch(id, from: .max) {
                 guard let follower = stretch.follower, follower.archivist != self.archive.id else {
                     await self.dropLostTail(of: id, behind: stretch)
-                    return stretch.follower == nil ? .undecided : .followed
+                    // One that has ended may be archived by another one, if it does not see this one.
+                    return stretch.follower == nil || stretch.state == .closed ? .undecided : .followed
                 }
                 return taken(by: follower.archivist, from: follower.first)
             }

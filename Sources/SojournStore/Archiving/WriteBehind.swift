@@ -129,7 +129,7 @@ final class WriteBehind {
         self.archivist.reached(.behindRead, readings.count)
         var more: [SessionID] = []
         do throws(ArchiveError) {
-            var results = try await self.archive.follow(readings.map(\.stretch))
+            var results = try await self.write(&readings)
             // Redis and the file disagree about what the file has: an older copy of it is in use, or Redis went back.
             for (place, result) in results.enumerated() {
                 guard case .missing(let held) = result,
@@ -144,8 +144,10 @@ final class WriteBehind {
                 switch result {
                 case .held: held.append(reading)
                 case .missing(let after): self.tellHole(reading, after: after)
-                // Its hand-over is under way here, or Redis went back to before it: the review opens that again.
-                case .ended: self.strangers[reading.id] = EventLoop.now + Self.patience
+                // Its hand-over is under way here, or Redis went back to before it and has the session again.
+                case .ended:
+                    self.strangers[reading.id] = EventLoop.now + Self.patience
+                    await self.archivist.reviewServed(reading.id)
                 }
             }
             await self.shard.concurrently(held) { reading in
@@ -158,6 +160,41 @@ final class WriteBehind {
             self.archivist.failed(error, sessions: readings.count)
         }
         return more
+    }
+
+    /// Puts what was read on disk. Where one session spoils it for all, because a page under it is damaged, that one is
+    /// left out.
+    private func write(_ readings: inout [Reading]) async throws(ArchiveError) -> [FollowResult] {
+        let failure: ArchiveError
+        do throws(ArchiveError) {
+            return try await self.archive.follow(readings.map(\.stretch))
+        } catch {
+            guard error.code == .corrupt || error.code == .other else { throw error }
+            failure = error
+        }
+        var (written, results): ([Reading], [FollowResult]) = ([], [])
+        var spoilt: [Reading] = []
+        for reading in readings {
+            do throws(ArchiveError) {
+                results += try await self.archive.follow([reading.stretch])
+                written.append(reading)
+            } catch {
+                spoilt.append(reading)
+            }
+        }
+        // If it is all of them it is not one of them.
+        if written.isEmpty {
+            guard readings.count == 1 else { throw failure }
+            try await self.archive.probe()
+        }
+        for reading in spoilt {
+            self.strangers[reading.id] = EventLoop.now + 20 * Self.patience
+            self.shard.log(
+                .error, "the archive refuses a live session, which stays in Redis; it is tried again in a minute",
+                ["session.id": reading.id.text, "archive.path": self.archive.path, "error": "\(failure)"])
+        }
+        readings = written
+        return results
     }
 
     private func read(_ ids: [SessionID]) async -> [Reading] {
