@@ -168,6 +168,41 @@ import Testing
         await a.stop()
     }
 
+    @Test func `a node that would delete what others archive does not start, and one that runs stops deleting`()
+        async throws
+    {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let folder = TemporaryFolder()
+        let none = try await StoreNode.start(on: server, name: "none") { $0.archiving = false }
+        let gone = try await none.session()
+        try await none.store.end(gone.id.text)
+        #expect(try await none.store.list().counts.ended == 0)
+        let a = try await StoreNode.start(on: server, name: "a", archivePath: folder.file("a.sqlite")) {
+            $0.archiving = true
+        }
+        let archive = try #require(a.archive)
+        let shards = none.loops.count
+        try await eventually(within: 30, "it has heard of the archivist") {
+            try await none.shard { $0.archiving } && shards > 0
+        }
+        let session = try await none.session()
+        try await none.store.end(session.id.text)
+        try await eventually(within: 30) { try await archive.exists(session.id.text) }
+        #expect(try await !archive.exists(gone.id.text))
+        let error = await #expect(throws: StoreError.self) {
+            try await StoreNode.start(on: server, name: "late") { $0.archiving = false }
+        }
+        #expect(error?.message.contains("the archivist \(archive.id) works on the keyspace 'sj'") == true)
+        #expect(try server.client().send("HGET", "sj:meta", "archive") == "archive")
+        await none.stop()
+        await a.stop()
+        // Nobody archives any more.
+        let last = try await StoreNode.start(on: server, name: "last") { $0.archiving = false }
+        #expect(try await !last.shard { $0.archiving })
+        await last.stop()
+    }
+
     @Test func `a session that the archive cannot take is not in the way of those beside it`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }

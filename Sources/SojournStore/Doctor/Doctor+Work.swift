@@ -13,7 +13,16 @@ extension Doctor {
                 ? .warning("no node runs: nothing expires, nobody is warned", "start one; sessions get a grace then")
                 : .fine("nodes that run: \(nodes.count), \(nodes.joined(separator: ", "))"))
         let mode = try await self.ask(["HGET", .string(keyspace.meta), "archive"])?.string
-        guard mode != "none" else { return }
+        guard mode != "none" else {
+            // Only a keyspace that an older node or a person has changed can be so.
+            if !archivists.isEmpty {
+                self.findings.append(
+                    .error(
+                        "the keyspace says that nobody archives, and archivists run: \(archivists.joined(separator: ", "))",
+                        "stop the nodes with --archive none, and start an archivist again: it says so to the others"))
+            }
+            return
+        }
         let away = Set(try await self.pairs(keyspace.archives)).subtracting(archivists).sorted()
         if archivists.isEmpty {
             self.findings.append(

@@ -38,8 +38,9 @@ package final class StoreShard {
     package var counters = StoreCounters()
     /// Runs something with the node's book of attached connections; set by the store.
     var withPresenceBook: (@escaping @Sendable (PresenceBook) -> Void) -> Void = { _ in }
+    private(set) lazy var archiveMode = ArchiveMode(shard: self)
     /// Whether ended sessions wait for an archivist; what the keyspace says, once it was asked.
-    var archiving = true
+    var archiving: Bool { self.archiveMode.keepsEnded }
 
     /// A shard; it connects when it is started.
     package init(
@@ -85,20 +86,18 @@ package final class StoreShard {
     /// - Throws: ``StoreError`` with a sentence for the person who starts the node.
     package func start() async throws(StoreError) {
         self.redis.start()
-        let archiveMode: String
-        switch self.configuration.archiving {
-        case nil: archiveMode = ""
-        case true?: archiveMode = "archive"
-        case false?: archiveMode = "none"
+        try await self.reach { () throws(StoreError) in
+            try await self.archiveMode.check()
+            return []
         }
         let answer = try await self.reach { () throws(StoreError) in
             try await self.call(
                 self.scripts.meta, keys: [self.keyspace.meta],
-                args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(archiveMode)])
+                args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(self.archiveMode.recorded)])
         }
         try Schema.check(
             schema: answer.first?.string, partitions: answer.dropFirst().first?.string, keyspace: self.keyspace)
-        self.archiving = answer.dropFirst(2).first?.string != "none"
+        self.archiveMode.take(answer.dropFirst(2).first?.string)
         // Ids need an idea of Redis time before the first session is made.
         _ = try await self.call(
             self.scripts.tick, keys: [self.keyspace.due(0), self.keyspace.clock(0)],
@@ -114,6 +113,7 @@ package final class StoreShard {
     }
 
     /// Makes the first call; a Redis that cannot be used is told with the reason.
+    @discardableResult
     private func reach(_ call: () async throws(StoreError) -> [RESPValue]) async throws(StoreError) -> [RESPValue] {
         do throws(StoreError) {
             return try await call()
@@ -136,6 +136,7 @@ package final class StoreShard {
     /// Closes the connections; what is in flight fails.
     package func close() {
         self.withPresenceBook = { _ in }
+        self.archiveMode.close()
         self.agents.close()
         self.feed.close()
         self.redis.close()
