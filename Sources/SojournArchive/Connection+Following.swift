@@ -7,7 +7,7 @@ extension Connection {
         let start = stretch.events.first?.seq ?? stretch.head + 1
         if let open = stored.first(where: { $0.state == "live" }) {
             guard start <= open.head + 1 else { return .missing(after: open.head) }
-            lost += try self.extend(open, of: stretch.id, by: stretch.events, head: stretch.head, now: now)
+            lost += try self.extend(open, by: stretch.events, head: stretch.head, now: now)
             return .held(upTo: start + stretch.events.count - 1)
         }
         guard start == stretch.first else { return .missing(after: stretch.first - 1) }
@@ -28,7 +28,7 @@ extension Connection {
     /// What it has from the first event that differs, or beyond the head of the log, was written on a branch that is
     /// gone; it becomes lost. Returns how many did.
     func extend(
-        _ open: Stored, of id: String, by events: [TranscriptEvent], head: Int, now: Int64
+        _ open: Stored, by events: [TranscriptEvent], head: Int, now: Int64
     ) throws(ArchiveError) -> Int {
         var held = open.head
         let same = try self.statement(
@@ -45,7 +45,7 @@ extension Connection {
         }
         var lost = 0
         if cut <= held {
-            lost = try self.lose(open, of: id, from: cut, now: now)
+            lost = try self.cut(open, from: cut, now: now)
             held = cut - 1
         }
         let rest = events.drop { $0.seq <= held }
@@ -58,20 +58,16 @@ extension Connection {
         return lost
     }
 
-    private func lose(_ open: Stored, of id: String, from cut: Int, now: Int64) throws(ArchiveError) -> Int {
+    private func cut(_ open: Stored, from cut: Int, now: Int64) throws(ArchiveError) -> Int {
         try self.run(
             """
             UPDATE sessions SET (event_count, bytes) = (SELECT event_count - count(*), bytes - sum(length(body))
                 FROM events WHERE handover = ? AND seq >= ?)
             WHERE handover = ?
             """, open.handover, cut, open.handover)
-        try self.run(
-            """
-            INSERT INTO lost_events
-            SELECT ?, seq, epoch, at, type, body, ?, ?, ?, ?, ? FROM events WHERE handover = ? AND seq >= ? ORDER BY seq
-            """, id, open.token.major, open.token.random, now, open.token.major, open.token.random, open.handover, cut)
+        let lost = try self.lose(open, from: cut, to: open.token, now: now)
         try self.run("DELETE FROM events WHERE handover = ? AND seq >= ?", open.handover, cut)
-        return self.changes
+        return lost
     }
 
     /// Deletes the open hand-overs of these sessions; the number found. One that was served before Redis had its session

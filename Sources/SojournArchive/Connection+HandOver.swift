@@ -96,7 +96,7 @@ extension Connection {
     /// became lost.
     private func close(_ open: Stored, with transcript: Transcript, now: Int64) throws(ArchiveError) -> Int {
         let header = transcript.header
-        let lost = try self.extend(open, of: header.id, by: transcript.events, head: header.head, now: now)
+        let lost = try self.extend(open, by: transcript.events, head: header.head, now: now)
         try self.run(
             """
             UPDATE sessions SET agent = ?, user = ?, key = ?, created_at = ?, ended_at = ?, reason = ?,
@@ -126,15 +126,7 @@ extension Connection {
             """, new, old.handover, first)
         var lost = 0
         if let difference {
-            try self.run(
-                """
-                INSERT INTO lost_events
-                SELECT ?, seq, epoch, at, type, body, ?, ?, ?, ?, ? FROM events
-                WHERE handover = ? AND seq >= ? ORDER BY seq
-                """, header.id, old.token.major, old.token.random, now, token.major, token.random, old.handover,
-                difference
-            )
-            lost = self.changes
+            lost = try self.lose(old, from: Int(difference), to: token, now: now)
         }
         try self.run("UPDATE events SET handover = ? WHERE handover = ? AND seq < ?", new, old.handover, first)
         if self.changes > 0 {
@@ -238,20 +230,6 @@ extension Connection {
             PreparedSession(
                 header: SessionHeader(row), token: HandoverToken(major: row.integer(8), random: row.text(9)),
                 eventCount: row.int(10), archivedAt: row.integer(11))
-        }
-    }
-
-    /// The replaced events of one session, in the order they were replaced.
-    func lostEvents(of id: String) throws(ArchiveError) -> [LostEvent] {
-        try self.statement(
-            """
-            SELECT seq, epoch, at, type, body, token_major, token_random, replaced_at, replaced_major, replaced_random
-            FROM lost_events WHERE session = ? ORDER BY replaced_at, rowid
-            """
-        ).all(id) { row in
-            LostEvent(
-                event: TranscriptEvent(row), token: HandoverToken(major: row.integer(5), random: row.text(6)),
-                replacedBy: HandoverToken(major: row.integer(8), random: row.text(9)), replacedAt: row.integer(7))
         }
     }
 }

@@ -48,7 +48,7 @@ extension Connection {
             events += session.events
             bytes += session.bytes
         }
-        if purge.kind == .session { try self.run("DELETE FROM lost_events WHERE session = ?", purge.id) }
+        try self.eraseLost(by: purge)
         try self.run(
             "UPDATE purges SET sessions = sessions + ?, events = events + ?, bytes = bytes + ? WHERE number = ?",
             sessions, events, bytes, purge.number)

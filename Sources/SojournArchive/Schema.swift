@@ -143,9 +143,22 @@ enum Schema {
         // there is one live and one prepared of a session at most; afterwards in those of what is served, and the totals
         // come from the one to which each is added at the end. (A condition with IN would build a table of its own for each
         // row that is written.) A new major, because a program of before asks for indexes that are gone.
+        //
+        // A lost event may outlive the rows of its session, so it says itself whose it was; and what an agent said about
+        // for how long its sessions are kept outlives the registry of agents.
         Migration(
             major: 2, minor: 0,
             script: """
+                ALTER TABLE lost_events ADD COLUMN user TEXT;
+                ALTER TABLE lost_events ADD COLUMN created_at INTEGER;
+                UPDATE lost_events SET (user, created_at) =
+                    (SELECT user, created_at FROM sessions WHERE id = lost_events.session LIMIT 1);
+                CREATE INDEX lost_events_by_user ON lost_events (user, created_at);
+                CREATE TABLE retentions (
+                    agent TEXT PRIMARY KEY,
+                    life INTEGER,
+                    said_at INTEGER NOT NULL
+                ) WITHOUT ROWID;
                 DROP INDEX sessions_by_id;
                 DROP INDEX sessions_by_state;
                 DROP INDEX sessions_live;

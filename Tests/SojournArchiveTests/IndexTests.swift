@@ -132,6 +132,8 @@ import Testing
             DROP TRIGGER message_moved; DROP TABLE search; DROP TABLE outdated; DROP TABLE messages; DROP TABLE indexing;
             DROP INDEX sessions_unsealed; DROP INDEX sessions_by_coming; DROP INDEX sessions_unserved;
             ALTER TABLE sessions DROP COLUMN chain;
+            DROP TABLE retentions; DROP INDEX lost_events_by_user;
+            ALTER TABLE lost_events DROP COLUMN user; ALTER TABLE lost_events DROP COLUMN created_at;
             CREATE INDEX sessions_by_id ON sessions (id);
             CREATE INDEX sessions_by_state ON sessions (state, event_count, bytes);
             CREATE UNIQUE INDEX sessions_live ON sessions (id) WHERE state = 'live';

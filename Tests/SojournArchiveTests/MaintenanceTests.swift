@@ -31,6 +31,22 @@ import Testing
         }
     }
 
+    @Test func `what an agent said last is kept in the file`() async throws {
+        let folder = Folder()
+        let first = try await openArchive(folder.file("a.sqlite"))
+        let said = [
+            AgentRetention(agent: "a", life: 5, saidAt: 1), AgentRetention(agent: "b", life: nil, saidAt: 2),
+            AgentRetention(agent: "c", life: nil, saidAt: 3),
+        ]
+        try await first.note(said, silent: [])
+        let later = AgentRetention(agent: "a", life: nil, saidAt: 4)
+        try await first.note([later], silent: ["c", "unknown"])
+        await first.close()
+        let second = try await openArchive(folder.file("a.sqlite"))
+        #expect(try await Set(second.agentRetentions()) == [later, said[1]])
+        await second.close()
+    }
+
     @Test func `the file shrinks when what was in it is deleted`() async throws {
         try await withArchive { (archive: Archive) async throws in
             let body = String(repeating: "x", count: 4_000)

@@ -66,6 +66,31 @@ import Testing
         await archive.close()
     }
 
+    @Test func `lost events of a file of version 1.4 get the user of their session, where it is still there`()
+        async throws
+    {
+        let folder = try TemporaryFolder()
+        try await self.oldFile(folder.file())
+        let connection = try Connection(path: folder.file())
+        for id in ["served", "odd", "forgotten"] {
+            try connection.run(
+                "INSERT INTO lost_events VALUES (?, 1, 'e', 1, 'user.message', '{}', 1, 'old', 2, 3, 'new')", id)
+        }
+        connection.close()
+        let archive = try await openArchive(folder.file())
+        #expect(try await archive.stats().lostEvents == 3)
+        #expect(try await archive.lostEvents("served").first?.replacedBy == token(3, "new"))
+        _ = try await archive.write { connection throws(ArchiveError) in
+            // Only what is lost: the sessions go otherwise.
+            try connection.run("DELETE FROM sessions")
+        }
+        _ = try await archive.carryOut(Purge(number: 1, kind: .user, id: "user", at: 50))
+        #expect(try await archive.lostEvents("served").isEmpty)
+        #expect(try await archive.lostEvents("odd").isEmpty)
+        #expect(try await archive.lostEvents("forgotten").count == 1)
+        await archive.close()
+    }
+
     @Test(arguments: [("lives", "live"), ("waits", "prepared"), ("served", "committed"), ("served", "prepared")])
     func `a file of version 1.4 refuses a second hand-over of a session in one state`(
         id: String, state: String

@@ -91,6 +91,10 @@ import CSQLite
 
     func int(_ column: Int32) -> Int { Int(self.integer(column)) }
 
+    func optionalInteger(_ column: Int32) -> Int64? {
+        unsafe sqlite3_column_type(self.handle, column) == SQLITE_NULL ? nil : self.integer(column)
+    }
+
     func text(_ column: Int32) -> String {
         // The text is asked for first: the length counts for the form it was last asked in.
         guard let start = unsafe sqlite3_column_text(self.handle, column) else { return "" }

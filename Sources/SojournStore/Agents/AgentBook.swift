@@ -10,6 +10,9 @@ package final class AgentBook {
     private unowned let shard: StoreShard
     private var version = ""
     private var agents: [String: Agent] = [:]
+    private var versions: [String: Int64] = [:]
+    /// The ids of agents whose settings this program cannot read; a later one may have written them.
+    private(set) var unreadable: Set<String> = []
     private var isOpen = true
 
     init(shard: StoreShard) { self.shard = shard }
@@ -19,6 +22,10 @@ package final class AgentBook {
 
     /// The agent with this id, if it is registered.
     package subscript(id: String) -> Agent? { self.agents[id] }
+
+    /// When an agent was registered or changed last, in ms of Redis time; 0 when an earlier program did it. Of two
+    /// settings of one agent the one with the greater number is the later one.
+    func version(of id: String) -> Int64 { self.versions[id] ?? 0 }
 
     /// Reads the registry, and goes on asking for changes.
     func start() async throws(StoreError) {
@@ -45,7 +52,7 @@ package final class AgentBook {
     /// Registers an agent, or changes its settings.
     package func put(_ agent: Agent) async throws(StoreError) { try await self.change(agent.id, agent.json.text) }
 
-    /// Takes an agent from the registry; its sessions stay.
+    /// Takes an agent from the registry; its sessions stay, for as long as it last wanted them kept.
     ///
     /// - Throws: `AGENT_NOT_FOUND`.
     package func delete(_ id: String) async throws(StoreError) {
@@ -64,12 +71,15 @@ package final class AgentBook {
         guard let version = answer.first?.string else { throw self.shard.malformed("agents") }
         guard version != self.version else { return }
         self.version = version
-        self.agents = [:]
-        for place in stride(from: 1, to: answer.count - 1, by: 2) {
-            guard let id = answer[place].string, let text = answer[place + 1].bytes,
-                let agent = try? Agent(id: id, settings: try? JSON.parse(text))
-            else { continue }
+        (self.agents, self.versions, self.unreadable) = ([:], [:], [])
+        for place in stride(from: 1, to: answer.count - 2, by: 3) {
+            guard let id = answer[place].string, let text = answer[place + 1].bytes else { continue }
+            guard let agent = try? Agent(id: id, settings: try? JSON.parse(text)) else {
+                self.unreadable.insert(id)
+                continue
+            }
             self.agents[id] = agent
+            self.versions[id] = answer[place + 2].string.flatMap { Int64($0) }
         }
     }
 

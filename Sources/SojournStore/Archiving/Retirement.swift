@@ -9,12 +9,14 @@ final class Retirement {
     /// Sessions in one transaction.
     static let batch = 100
 
-    private let shard: StoreShard
-    private let archive: Archive
+    let shard: StoreShard
+    let archive: Archive
     private var isRunning = false
     private var isLooking = false
     private var isInTrouble = false
     private lazy var timer = LoopTimer(loop: self.shard.loop) { [weak self] in self?.begin() }
+    /// What the archive has noted of the agents, by their ids; nil before it was read.
+    var noted: [String: AgentRetention]?
     /// Sessions deleted since the start.
     private(set) var retired = 0
 
@@ -52,14 +54,7 @@ final class Retirement {
     /// Deletes all that is too old now.
     func look() async {
         do throws(StoreError) {
-            var agents: [String: Int64?] = [:]
-            try await self.shard.agents.refresh()
-            for agent in self.shard.agents.all {
-                guard let own = agent.archiveRetention else { continue }
-                // Nil is for ever here, and no value at all is what counts for all.
-                agents.updateValue(own.milliseconds, forKey: agent.id)
-            }
-            let rule = Retention(standard: self.shard.configuration.archiveRetention, agents: agents)
+            let rule = try await self.rule()
             guard !rule.isEndless else { return }
             var count = Self.batch
             while count == Self.batch, self.isRunning {
