@@ -63,7 +63,11 @@ local function close(id, s, blob, log, byAgent, byUser, key, grave, channel, del
   redis.call('ZREM', byAgent, id)
   redis.call('ZREM', byUser, id)
   if h[11] and redis.call('GET', key) == id then redis.call('DEL', key) end
-  redis.call('HSET', grave, 'reason', reason, 'at', stamp, 'head', head)
+  local cuts = {}
+  for _, cut in ipairs(redis.call('HMGET', s, 'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7')) do
+    if cut then cuts[#cuts + 1] = cut end
+  end
+  redis.call('HSET', grave, 'reason', reason, 'at', stamp, 'head', head, 'cuts', table.concat(cuts, ' '))
   redis.call('PEXPIRE', grave, keep)
   if mode == 'none' then
     redis.call('DEL', s, blob, log)

@@ -278,6 +278,25 @@ import Testing
         await bed.stop(a)
     }
 
+    @Test func `the branches of a log that has ended are known while its archive is away`() async throws {
+        let bed = try await Bed.start()
+        let a = try await bed.archivist("a")
+        let archive = try #require(a.archive)
+        let session = try await self.ended(on: a)
+        try await eventually { try await archive.exists(session.id.text) }
+        try await bed.takeBack(session, before: .end)
+        try await eventually { (try? await bed.client.store.session(session.id.text).head) == 3 }
+        try await bed.client.store.end(session.id.text)
+        _ = try await self.settled(session, on: bed, a)
+        await a.stop()
+        let history = try await bed.client.shard { try await $0.branches(of: session.id) }
+        #expect(history.head == 4 && history.cuts.map(\.firstSeq) == [1, 4])
+        #expect(history.cuts.first?.epoch == session.epoch)
+        // Who has the end that was lost shares three events with it.
+        #expect(history.commonPrefix(with: Cursor(epoch: session.epoch, seq: 4)) == 3)
+        await bed.stop()
+    }
+
     @Test func `what Redis does not know at all stays served`() async throws {
         let bed = try await Bed.start()
         let a = try await bed.archivist("a")

@@ -77,7 +77,9 @@ extension ScriptTests {
         #expect(try !bed.exists(bed.conversation("h1")))
         #expect(try bed.score(bed.arc, id) == 0, "nobody has claimed it")
         #expect(
-            try bed.hash(keys.tombstone) == ["reason": "expired", "at": "\(created + 600_000)", "head": "2"])
+            try bed.hash(keys.tombstone) == [
+                "reason": "expired", "at": "\(created + 600_000)", "head": "2", "cuts": "feedface.1:1",
+            ])
         let life = try bed.redis.send("PTTL", keys.tombstone).string.flatMap { Int($0) } ?? 0
         #expect((1...100_000).contains(life))
         #expect(try bed.end(id, "expired", hash: "h1") == .array([3, "expired"]))

@@ -177,7 +177,7 @@ final class SessionReader: FeedReader {
     /// The session left Redis before this client had all of it: the archive has the rest, or the client is told.
     private func readRest() async {
         var whole = false
-        try? await self.rejoin()
+        await self.rejoin()
         while let page = try? await self.server.shard.anyEvents(
             of: self.id, after: self.position, before: nil, limit: 100, types: nil)
         {
@@ -198,20 +198,29 @@ final class SessionReader: FeedReader {
     }
 
     /// Goes back to where the log that its client has and the one that is kept part, and tells what is no more: Redis may
-    /// have lost that, and ended the session anew, before anybody looked.
-    private func rejoin() async throws(StoreError) {
-        guard self.position > 0 else { return }
-        let shard = self.server.shard
-        let own = try await shard.anyEvents(of: self.id, after: self.position - 1, before: nil, limit: 1, types: nil)
-        if own.events.first?.seq == self.position, self.branch == nil || own.events.first?.epoch == self.branch {
-            return
-        }
-        let history = try await shard.branches(of: self.id)
+    /// have lost that, and ended the session anew, before anybody looked. Redis is asked until it answers.
+    private func rejoin() async {
+        guard self.position > 0, let history = await self.branches() else { return }
         let cursor = Cursor(epoch: self.branch, seq: self.position)
         let shared = history.commonPrefix(with: cursor)
         guard shared < self.position || !history.honours(cursor) else { return }
         let epoch = history.cuts.last?.epoch ?? self.epoch
         self.gap(min(shared + 1, self.position)...self.position, resumeAt: Cursor(epoch: epoch, seq: shared))
+    }
+
+    /// The branches of the log; nil when nobody knows them any more.
+    private func branches() async -> EpochHistory? {
+        var delay = 50
+        while !self.isOver {
+            do throws(StoreError) {
+                return try await self.server.shard.branches(of: self.id)
+            } catch {
+                guard error.code == .storeUnavailable else { return nil }
+                await self.server.loop.sleep(milliseconds: delay)
+                delay = min(delay * 2, 1000)
+            }
+        }
+        return nil
     }
 
     /// Waits until the outbox has room, or the reader is over.

@@ -94,6 +94,8 @@ struct Tombstone {
     let reason: EndReason
     let at: Instant
     let head: Int
+    /// The cuts of its log, `epoch:firstSeq` each; empty where an older version ended it.
+    let cuts: [String]
     /// The archive that holds it, once one does.
     let archivist: String?
     /// The token with which that archive took it, `major.random`.
@@ -113,6 +115,7 @@ struct Tombstone {
         self.reason = reason
         self.at = at
         self.head = Int(fields.number("head") ?? 0)
+        self.cuts = (fields.text("cuts") ?? "").split(separator: " ").map(String.init)
         self.archivist = fields.text("archivist")
         self.token = fields.text("token")
         self.first = Int(fields.number("first") ?? 1)

@@ -68,7 +68,8 @@ extension StoreShard {
         guard events.count == raw.count else { throw self.malformed("page") }
         return .success(
             LogStretch(
-                state: state, history: EpochHistory(cuts: Self.cuts(cuts), head: head), oldest: oldest, epoch: epoch,
+                state: state, history: EpochHistory(cuts: Self.cuts(cuts.compactMap(\.string)), head: head),
+                oldest: oldest, epoch: epoch,
                 events: events, lastDelta: lastDelta,
                 deltas: deltas.compactMap { $0.bytes.flatMap(Event.init(bytes:)) }, asOf: now,
                 follower: archivist.isEmpty
@@ -85,9 +86,10 @@ extension StoreShard {
         }
     }
 
-    private static func cuts(_ values: [RESPValue]) -> [EpochHistory.Cut] {
-        values.compactMap { value -> EpochHistory.Cut? in
-            guard let cursor = value.string.flatMap({ Cursor($0) }), let epoch = cursor.epoch else { return nil }
+    /// The cuts of a log, `epoch:firstSeq` each, in the order of their epochs.
+    static func cuts(_ texts: [String]) -> [EpochHistory.Cut] {
+        texts.compactMap { text -> EpochHistory.Cut? in
+            guard let cursor = Cursor(text), let epoch = cursor.epoch else { return nil }
             return EpochHistory.Cut(epoch: epoch, firstSeq: cursor.seq)
         }.sorted { Self.number($0.epoch) < Self.number($1.epoch) }
     }

@@ -33,8 +33,15 @@ extension StoreShard {
         }
     }
 
-    /// The branches of a session's log, ended or not, as far as its events tell.
+    /// The branches of a session's log, ended or not: as Redis knows them, or else as its archived events tell.
     package func branches(of id: SessionID) async throws(StoreError) -> EpochHistory {
+        switch try await self.read(id) {
+        case .tombstone(let tombstone) where !tombstone.cuts.isEmpty:
+            return EpochHistory(cuts: Self.cuts(tombstone.cuts), head: tombstone.head)
+        case .live, .due, .closed:
+            if case .success(let stretch) = try await self.keptStretch(id, from: .max) { return stretch.history }
+        default: break
+        }
         let log = try await self.find(id).log
         var cuts: [EpochHistory.Cut] = []
         var (from, head) = (1, 1)
