@@ -39,8 +39,8 @@ extension StoreShard {
             if agreed.archives != self.archiving {
                 let mode = agreed.archives ? "archive" : "none"
                 reason =
-                    "the keyspace '\(self.keyspace.namespace)' has archive mode \(mode), this node works with the other "
-                    + "one: restart it"
+                    "the keyspace '\(self.keyspace.namespace)' has archive mode \(mode), this node works with the "
+                    + "other one: restart it"
             }
         } catch {
             reason = error.message
