@@ -14,6 +14,7 @@
 --- @include "writer"
 --- @include "turn"
 --- @include "record"
+--- @include "fresh"
 --- @include "open"
 local s, clk, log, channel, due, tn, q, wb = unpack(KEYS)
 local id, replid, head, input = unpack(ARGV)

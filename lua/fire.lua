@@ -18,6 +18,7 @@
 --- @include "writer"
 --- @include "turn"
 --- @include "record"
+--- @include "fresh"
 --- @include "unlease"
 --- @include "unsteer"
 --- @include "stop"

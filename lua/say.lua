@@ -53,6 +53,7 @@ end
 --- @include "writer"
 --- @include "turn"
 --- @include "record"
+--- @include "fresh"
 --- @include "open"
 --- @include "unlease"
 --- @include "unsteer"

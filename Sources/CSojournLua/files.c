@@ -167,6 +167,9 @@ static const unsigned char lua_include_expired[] = {
 static const unsigned char lua_include_fields[] = {
 #embed "../../lua/include/fields.lua"
 };
+static const unsigned char lua_include_fresh[] = {
+#embed "../../lua/include/fresh.lua"
+};
 static const unsigned char lua_include_iso[] = {
 #embed "../../lua/include/iso.lua"
 };
@@ -275,6 +278,7 @@ static const csojourn_lua_file files[] = {
     { "include/emit", lua_include_emit, sizeof lua_include_emit },
     { "include/expired", lua_include_expired, sizeof lua_include_expired },
     { "include/fields", lua_include_fields, sizeof lua_include_fields },
+    { "include/fresh", lua_include_fresh, sizeof lua_include_fresh },
     { "include/iso", lua_include_iso, sizeof lua_include_iso },
     { "include/keep", lua_include_keep, sizeof lua_include_keep },
     { "include/lapse", lua_include_lapse, sizeof lua_include_lapse },

@@ -83,7 +83,7 @@ import Testing
             isFull(
                 try bed.call(
                     bed.scripts.delta, [keys.session, keys.clock, keys.deltas, keys.channel, keys.session], piece)))
-        #expect(isFull(try bed.call(bed.scripts.meta, [bed.space.meta], ["1.0", "16", ""])))
+        #expect(isFull(try bed.call(bed.scripts.meta, [bed.space.meta], ["1.0", "16", "", "archive"])))
         #expect(try bed.read(live).array.first == 1)
         #expect(try bed.tick().array.count == 4)
         #expect(try bed.fire(warned).array.first == 2)

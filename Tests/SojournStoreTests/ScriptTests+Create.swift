@@ -126,10 +126,28 @@ extension ScriptTests {
         func meta(_ arguments: String...) throws -> RawReply {
             try bed.call(bed.scripts.meta, [bed.space.meta], arguments)
         }
-        #expect(try meta("1.0", "16", "") == .array(["1.0", "16", "archive"]))
-        #expect(try meta("2.0", "32", "") == .array(["1.0", "16", "archive"]))
-        #expect(try meta("1.0", "16", "none") == .array(["1.0", "16", "none"]))
-        #expect(try meta("1.0", "16", "") == .array(["1.0", "16", "none"]))
+        #expect(try meta("1.0", "16", "", "archive") == .array(["1.0", "16", "archive"]))
+        #expect(try meta("2.0", "32", "", "none") == .array(["1.0", "16", "archive"]))
+        #expect(try meta("1.0", "16", "none", "archive") == .array(["1.0", "16", "none"]))
+        #expect(try meta("1.0", "16", "", "archive") == .array(["1.0", "16", "none"]))
+        try bed.redis.send("DEL", bed.space.meta)
+        #expect(try meta("1.0", "16", "", "none") == .array(["1.0", "16", "none"]))
+    }
+
+    @Test func `enlist names the sessions of an agent until they have got their turns`() async throws {
+        let bed = try await ScriptBed.start()
+        let (workers, index) = (bed.space.workers(ScriptBed.partition), bed.space.agent(ScriptBed.partition, "agent"))
+        func enlist(_ agent: String) throws -> RawReply {
+            try bed.call(bed.scripts.enlist, [workers, index], [agent])
+        }
+        let (early, late) = (String(repeating: "A", count: 16), String(repeating: "B", count: 16))
+        #expect(try enlist(early) == .array([]))
+        let id = try bed.made()
+        #expect(try enlist(early) == .array([]), "there was nothing to do, and what comes later opens its own turns")
+        for _ in 1...2 { #expect(try enlist(late) == .array([.text(id.text)])) }
+        try bed.redis.send("SADD", workers, late + "+")
+        #expect(try enlist(late) == .array([]))
+        for agent in [early, late] { #expect(try bed.redis.send("SISMEMBER", workers, agent) == 1) }
     }
 
     @Test func `register renews an entry and drops those that were silent too long`() async throws {
@@ -140,5 +158,20 @@ extension ScriptTests {
         #expect(reply == .array(["slow", "me"]))
         let score = try bed.redis.send("ZSCORE", bed.space.nodes, "me").string.flatMap { Int($0) } ?? 0
         #expect((now...now + 10_000).contains(score))
+    }
+
+    @Test func `a registry does not believe entries from before the clock went back`() async throws {
+        let bed = try await ScriptBed.start()
+        let now = try bed.raw()
+        func fill(_ registry: String) throws {
+            try bed.redis.send(
+                "ZADD", registry, "\(now - 6_000)", "silent", "\(now + 1_000)", "early", "\(now + 60_000)", "ahead")
+        }
+        try fill(bed.space.nodes)
+        try fill(bed.space.archivists)
+        #expect(try bed.call(bed.scripts.alive, [bed.space.archivists], ["5000"]) == .array(["early"]))
+        let reply = try bed.call(bed.scripts.register, [bed.space.nodes], ["me", "5000"])
+        #expect(reply == .array(["me", "early"]))
+        #expect(try bed.redis.send("ZCARD", bed.space.nodes) == 2)
     }
 }

@@ -165,6 +165,24 @@ import Testing
         await a.stop()
     }
 
+    @Test func `of the turns that are over the last 256 keep their records, however they were made`() async throws {
+        let server = try await RedisServer.start()
+        defer { server.stop() }
+        let a = try await StoreNode.start(on: server)
+        _ = try await a.claim()
+        let id = try await a.session().id
+        try await a.say("first", in: id, ifBusy: .enqueue)
+        for number in 1...280 {
+            let turn = try await a.claimOne()
+            #expect(turn.turn.id.number == number)
+            // It comes too late for the running turn.
+            try await a.say("\(number)", in: id, ifBusy: .steer)
+            try await a.complete(turn)
+        }
+        #expect(try server.client().send("HLEN", Keyspace(namespace: "sj", partitions: 16).keys(of: id).turns) == 256)
+        await a.stop()
+    }
+
     @Test func `a turn whose worker is gone is tried again, then fails, and the queue goes on`() async throws {
         let server = try await RedisServer.start()
         defer { server.stop() }

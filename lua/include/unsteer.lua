@@ -5,8 +5,7 @@ local function unsteer(s, tn, q, w, now)
   for place, entry in ipairs(redis.call('LRANGE', q, 0, -1)) do
     local seq = string.match(entry, '^s(%d+)$')
     if seq then
-      local n = redis.call('HINCRBY', s, 'tc', 1)
-      record(tn, n, {status = 'q', input = seq, attempt = 0, queued = now, started = '', ended = ''})
+      local n = fresh(s, tn, now, seq)
       redis.call('LSET', q, place - 1, n)
       w.of(n, 'turn.queued', '"input":[' .. seq .. ']')
     end

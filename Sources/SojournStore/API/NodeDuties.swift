@@ -8,6 +8,7 @@ package final class NodeDuties {
     private let shard: StoreShard
     let nodes: Registry
     let sweeper: Sweeper
+    private let losses: LossWatch
     let presence: PresenceBook
     /// The archivists that live, and those that take sessions.
     private let archivists: Registry?
@@ -27,6 +28,7 @@ package final class NodeDuties {
         let name = shard.configuration.nodeName
         self.nodes = Registry(shard: shard, key: shard.keyspace.nodes, name: name)
         self.sweeper = Sweeper(shard: shard, registry: self.nodes)
+        self.losses = LossWatch(shard: shard)
         self.presence = PresenceBook(shard: shard)
         if let archive {
             let registry = Registry(shard: shard, key: shard.keyspace.archiving, name: archive.id)
@@ -42,6 +44,7 @@ package final class NodeDuties {
     }
 
     func start() async {
+        self.losses.start()
         if let archivist {
             // Before anybody can ask this archive.
             await self.purger?.start()
@@ -71,6 +74,7 @@ package final class NodeDuties {
             if self?.hasStopped == false { shard.close() }
         }
         defer { self.hasStopped = true }
+        self.losses.stop()
         await self.presence.stop()
         await self.retirement?.stop()
         await self.sweeper.stop()

@@ -18,6 +18,8 @@ final class Purger {
     private var isRunning = false
     private var isWorking = false
     private var position: Int64?
+    /// The replication id of the Redis that has this archive's entry.
+    private var replid: String?
     private var isTold = false
 
     init(shard: StoreShard, archive: Archive) {
@@ -74,7 +76,10 @@ final class Purger {
         do {
             let start: Int64
             if let position { start = position } else { start = try await self.archive.purgePosition() }
-            if self.position == nil { await self.tell(start) }
+            // A Redis that may have lost the entry gets it again. Only an archivist that lives can do that: an archive
+            // that is away is missing there until its node starts, and no erasure waits for it until then; that node
+            // carries out what is still listed when it does.
+            if self.position == nil || self.replid != self.shard.redis.replid { await self.tell(start) }
             var position = start
             while self.isRunning, let purges = await self.listed(after: position), !purges.isEmpty {
                 for purge in purges {
@@ -106,11 +111,12 @@ final class Purger {
     /// Tells the others how far this archive is, and takes from the list what all have done.
     private func tell(_ position: Int64) async {
         let (redis, keyspace) = (self.shard.redis, self.shard.keyspace)
+        let replid = redis.replid
         let entry: RedisCommand = [
             "HSET", .string(keyspace.archives), .string(self.archive.id), .string(String(position)),
         ]
         guard (try? await redis.send(entry, kind: .write)) != nil else { return }
-        self.position = position
+        (self.position, self.replid) = (position, replid)
         guard let all = try? await self.shard.pairs(keyspace.archives),
             let least = all.values.compactMap({ Int64($0) }).min()
         else { return }

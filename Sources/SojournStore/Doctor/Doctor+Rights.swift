@@ -7,7 +7,7 @@ extension Doctor {
     static let commands = """
         ping; select 0; info; config get maxmemory-policy; client setname n; script load s; eval s 0; evalsha s 0; time; \
         wait 0 0; spublish k m; ssubscribe k; sunsubscribe k; exists k; get k; set k v; del k; scan 0; pexpire k 1; \
-        hget k f; hset k f v; hsetnx k f v; hmget k f; hgetall k; hdel k f; hexists k f; hincrby k f 1; lpush k v; rpush k v; \
+        hget k f; hset k f v; hsetnx k f v; hmget k f; hgetall k; hdel k f; hincrby k f 1; lpush k v; rpush k v; \
         lpop k; ltrim k 0 1; lrange k 0 1; lindex k 0; lset k 0 v; lrem k 0 v; llen k; sadd k v; sismember k v; \
         zadd k 1 v; zrem k v; zrange k 0 1; zscore k v; zcard k; zcount k 0 1; zpopmin k; zremrangebyscore k 0 1
         """

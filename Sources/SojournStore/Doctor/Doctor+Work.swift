@@ -49,9 +49,9 @@ extension Doctor {
     /// The members of a registry that have been heard of lately.
     private func members(_ registry: String) async throws(StoreError) -> [String] {
         guard let time = try await self.ask(["TIME"], at: self.masters.first)?.array?.first?.int else { return [] }
-        let since = time * 1000 - Registry.silence
-        return (try await self.ask(["ZRANGE", .string(registry), .integer(since), "+inf", "BYSCORE"])?.array ?? [])
-            .compactMap(\.string).sorted()
+        let (since, until) = (time * 1000 - Registry.silence, (time + 1) * 1000 + Registry.silence)
+        let command: RedisCommand = ["ZRANGE", .string(registry), .integer(since), .integer(until), "BYSCORE"]
+        return (try await self.ask(command)?.array ?? []).compactMap(\.string).sorted()
     }
 
     private func pairs(_ hash: String) async throws(StoreError) -> [String] {

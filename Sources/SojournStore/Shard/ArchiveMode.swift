@@ -15,15 +15,6 @@ final class ArchiveMode {
 
     init(shard: StoreShard) { self.shard = shard }
 
-    /// What this node records at its start, as `meta` takes it.
-    var recorded: String {
-        switch self.shard.configuration.archiving {
-        case nil: ""
-        case true?: "archive"
-        case false?: "none"
-        }
-    }
-
     /// Refuses to start a node that would delete what the others archive.
     func check() async throws(StoreError) {
         guard self.shard.configuration.archiving == false else { return }
@@ -37,11 +28,11 @@ final class ArchiveMode {
                 + "that node first")
     }
 
-    /// Takes what the keyspace says. Where that is `none`, goes on asking: when an archivist comes, ended sessions wait for
+    /// Takes what the keyspace says. Where nobody archives, goes on asking: when an archivist comes, ended sessions wait for
     /// it, also those that end on this node.
-    func take(_ mode: String?) {
-        self.keepsEnded = mode != "none"
-        guard !self.keepsEnded else { return }
+    func take(archives: Bool) {
+        self.keepsEnded = archives
+        guard !archives else { return }
         self.shard.loop.spawn { [weak self, loop = self.shard.loop] in
             while true {
                 await loop.sleep(milliseconds: Self.interval)

@@ -29,7 +29,9 @@ package final class StoreShard {
     /// Where this process is to kill itself; for tests only.
     var crashPoint: CrashPoint?
     /// Agents that are known to work by turns.
-    var enlisted: Set<UUIDBits> = []
+    var enlisted = EnlistedAgents()
+    /// Those that are being enlisted, and who waits for that.
+    var enlisting: [UUIDBits: [CheckedContinuation<Result<Void, StoreError>, Never>]] = [:]
     /// Whether this shard rings for turns that wait; tests turn it off, as a crash would.
     var ringsDoorbells = true
     var knownSessions = KnownSessions()
@@ -86,18 +88,10 @@ package final class StoreShard {
     /// - Throws: ``StoreError`` with a sentence for the person who starts the node.
     package func start() async throws(StoreError) {
         self.redis.start()
-        try await self.reach { () throws(StoreError) in
-            try await self.archiveMode.check()
-            return []
-        }
-        let answer = try await self.reach { () throws(StoreError) in
-            try await self.call(
-                self.scripts.meta, keys: [self.keyspace.meta],
-                args: [.string(Schema.version), .integer(self.keyspace.partitions), .string(self.archiveMode.recorded)])
-        }
-        try Schema.check(
-            schema: answer.first?.string, partitions: answer.dropFirst().first?.string, keyspace: self.keyspace)
-        self.archiveMode.take(answer.dropFirst(2).first?.string)
+        try await self.reach { () throws(StoreError) in try await self.archiveMode.check() }
+        let agreed = try await self.reach { () throws(StoreError) in try await self.agree(setsArchiveMode: true) }
+        try Schema.check(schema: agreed.schema, partitions: agreed.partitions, keyspace: self.keyspace)
+        self.archiveMode.take(archives: agreed.archives)
         // Ids need an idea of Redis time before the first session is made.
         _ = try await self.call(
             self.scripts.tick, keys: [self.keyspace.due(0), self.keyspace.clock(0)],
@@ -113,8 +107,7 @@ package final class StoreShard {
     }
 
     /// Makes the first call; a Redis that cannot be used is told with the reason.
-    @discardableResult
-    private func reach(_ call: () async throws(StoreError) -> [RESPValue]) async throws(StoreError) -> [RESPValue] {
+    private func reach<Answer>(_ call: () async throws(StoreError) -> Answer) async throws(StoreError) -> Answer {
         do throws(StoreError) {
             return try await call()
         } catch {
@@ -140,26 +133,5 @@ package final class StoreShard {
         self.agents.close()
         self.feed.close()
         self.redis.close()
-    }
-}
-
-/// The version of what lies in Redis, major.minor. Only another major is refused: fields are only added.
-enum Schema {
-    static let version = "1.0"
-
-    static func check(schema: String?, partitions: String?, keyspace: Keyspace) throws(StoreError) {
-        let theirs = schema ?? "nothing"
-        guard theirs.split(separator: ".").first == Self.version.split(separator: ".").first else {
-            throw StoreError(
-                .storeUnavailable,
-                "the keyspace '\(keyspace.namespace)' has schema \(theirs), this node speaks \(Self.version): "
-                    + "start a node of that version, or use another --namespace")
-        }
-        guard partitions == String(keyspace.partitions) else {
-            throw StoreError(
-                .storeUnavailable,
-                "the keyspace '\(keyspace.namespace)' was made with \(partitions ?? "no") partitions, this node is set "
-                    + "to \(keyspace.partitions): start it with --partitions \(partitions ?? "256")")
-        }
     }
 }

@@ -33,7 +33,6 @@ extension StoreShard {
     package func claim(
         agent: UUIDBits, count: Int, lease: Int64, wait: Int, watch: ClaimWatch
     ) async throws(StoreError) -> [LeasedTurn] {
-        try await self.enlist(agent)
         let channel = self.keyspace.bell(agent)
         let end = EventLoop.now + wait
         if wait > 0 {
@@ -45,6 +44,8 @@ extension StoreShard {
         }
         defer { if wait > 0 { self.doorbells.leave(channel) } }
         while true {
+            // Again while it waits: Redis may lose it meanwhile.
+            try await self.enlist(agent)
             let rings = self.doorbells.rings(channel)
             guard !watch.isGone else {
                 self.doorbells.rang(channel)
