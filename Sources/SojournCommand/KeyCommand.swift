@@ -4,6 +4,10 @@ import SojournServer
 /// a key that signs session tokens.
 enum KeyCommand {
     static func run(arguments: [String]) -> CInt {
+        if arguments.contains("--help") || arguments.contains("-h") {
+            Console.say(self.help)
+            return 0
+        }
         guard arguments.count == 2, let name = try? KeySettings.name(arguments[0]) else { return Self.usage() }
         switch arguments[1] {
         case "HS256", "EdDSA":
@@ -23,14 +27,15 @@ enum KeyCommand {
         return 0
     }
 
+    static let help = """
+        usage: sojourn key NAME ROLE       makes an API key: \(KeySettings.roles)
+               sojourn key NAME HS256      makes a key for session tokens, a line for --token-key-file
+               sojourn key NAME EdDSA
+          NAME   1 to 64 letters, digits or any of ._-
+        """
+
     private static func usage() -> CInt {
-        Console.complain(
-            """
-            usage: sojourn key NAME ROLE       makes an API key: \(KeySettings.roles)
-                   sojourn key NAME HS256      makes a key for session tokens, a line for --token-key-file
-                   sojourn key NAME EdDSA
-              NAME   1 to 64 letters, digits or any of ._-
-            """)
+        Console.complain(self.help)
         return 64
     }
 }

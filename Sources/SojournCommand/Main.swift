@@ -24,7 +24,8 @@ struct Main {
         case "help", "--help", "-h":
             let topics = [
                 "serve": SettingsHelp.text, "agent": AgentCommand.help, "bench": BenchOptions.help,
-                "doctor": DoctorCommand.help,
+                "doctor": DoctorCommand.help, "archive": ArchiveCommand.help, "key": KeyCommand.help,
+                "config": ConfigCommand.help,
             ]
             Console.say(rest.first.flatMap { topics[$0] } ?? self.help)
             return 0

@@ -19,11 +19,13 @@ struct Node {
     /// The demonstration worker with its loop, if one was asked for.
     private let echo: (loop: EventLoop, worker: Confined<EchoWorker>)?
 
-    /// The rest of a curl line that creates a session.
-    static let firstLine = """
-        /api/messaging/sessions -H 'Content-Type: application/json' \\
+    /// The rest of a curl line that creates a session; who runs it puts a key, where one is needed, into `KEY`.
+    static func firstLine(needsKey: Bool) -> String {
+        """
+        /api/messaging/sessions -H 'Content-Type: application/json'\(needsKey ? #" -H "X-API-KEY: $KEY""# : "") \\
               -d '{"agentId":"11111111-1111-4111-8111-111111111111","userId":"22222222-2222-4222-8222-222222222222"}'
         """
+    }
 
     /// Starts everything, in the order in which it depends on each other.
     ///

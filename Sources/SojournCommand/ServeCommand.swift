@@ -30,17 +30,8 @@ enum ServeCommand {
             try await self.run(settings, signals: signals, environment: environment, log: log)
             return 0
         } catch {
-            Console.complain("sojourn: \(Self.sentence(for: error))")
+            Console.complain("sojourn: \(Console.sentence(for: error))")
             return 1
-        }
-    }
-
-    /// What a person is told of an error: without the code for programs and the place in the source.
-    private static func sentence(for error: any Error) -> String {
-        switch error {
-        case let error as StoreError: error.message
-        case let error as ArchiveError: error.message + (error.name.map { " (\($0))" } ?? "")
-        default: "\(error)"
         }
     }
 
@@ -83,7 +74,7 @@ enum ServeCommand {
               data     \(folder?.path ?? "none")
               archive  \(archive ?? "none on this node")
             try:
-              curl \(curl)\(Node.firstLine)
+              curl \(curl)\(Node.firstLine(needsKey: settings.needsKey))
             """)
         signals.onHangUp { await node.reload(log: log) }
         let manager = ServiceManager(environment: Environment.variables)
@@ -116,6 +107,9 @@ extension ServeSettings {
         case .unset: folder?.archive
         }
     }
+
+    /// Whether requests need an API key.
+    var needsKey: Bool { !self.apiKeys.isEmpty || self.apiKeyFile != nil }
 
     /// What this node calls itself among the others, once it knows its port.
     func nodeName(port: Int) -> String { self.nodeName ?? "\(Environment.hostName):\(port)" }

@@ -68,6 +68,34 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: workspace.path + "/sojourn-data"))
     }
 
+    @Test func `a certificate that cannot be read is told so, with the reason`() async throws {
+        let workspace = try Workspace()
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        for (arguments, sentence) in [
+            (["--tls-cert", "nope"], "the certificate nope cannot be read: No such file or directory"),
+            (
+                ["--tls-cert", "/dev/null", "--tls-key", "gone"],
+                "the private key gone cannot be read: No such file or directory"
+            ),
+        ] {
+            let run = try ProgramRun(
+                ["serve", "--port", "0", "--redis", "unix:\(redis.folder.file("redis.sock"))"] + arguments,
+                in: workspace)
+            #expect(try await run.exit() == .exited(1))
+            #expect(run.complaint.contains(sentence), "\(run.complaint)")
+        }
+    }
+
+    @Test func `the first line to try asks for a key where one is needed`() {
+        #expect(!Node.firstLine(needsKey: false).contains("X-API-KEY"))
+        #expect(Node.firstLine(needsKey: true).contains(#" -H "X-API-KEY: $KEY" \"#))
+        var settings = ServeSettings()
+        #expect(!settings.needsKey)
+        settings.apiKeyFile = "keys"
+        #expect(settings.needsKey)
+    }
+
     @Test func `without redis-server it says what to install`() async throws {
         let workspace = try Workspace()
         let run = try ProgramRun(["serve"], in: workspace, environment: ["PATH": workspace.path])
@@ -81,6 +109,12 @@ import Testing
             (["serve", "--help"], 0, "--session-default-timeout-minutes NUMBER", ""),
             (["help", "serve"], 0, "also ELIZA_SERVER_AUTH_TOKEN", ""),
             (["help", "agent"], 0, "usage: sojourn agent echo", ""),
+            (["key", "--help"], 0, "usage: sojourn key NAME ROLE", ""),
+            (["key"], 64, "", "usage: sojourn key NAME ROLE"),
+            (["config", "--help"], 0, "usage: sojourn config show", ""),
+            (["config", "show", "-h"], 0, "usage: sojourn config show", ""),
+            (["config"], 64, "", "usage: sojourn config show"), (["help", "key"], 0, "usage: sojourn key NAME", ""),
+            (["help", "archive"], 0, "usage: sojourn archive", ""),
             (["help", "bench"], 0, "usage: sojourn bench", ""), (["version"], 0, "sojourn \(version)", ""),
             ([], 64, "", "usage: sojourn <command>"),
             (["sevre"], 64, "", "there is no command sevre; did you mean serve?"),

@@ -183,8 +183,9 @@ func readSettings(
             ),
             (
                 ["--redis", "http://x"],
-                "the setting redis (--redis) is \"http://x\", but must be redis[s]://[user:password@]host[:port][/db] or "
-                    + "unix:/path[?db=n]"
+                "the setting redis (--redis) is \"http://x\", but must be redis[s]://[user:password@]host[:port][/db], "
+                    + "unix:/path[?db=n], redis[s]+sentinel://host[:port][,host…]/master[/db] or "
+                    + "redis[s]+cluster://host[:port][,host…]"
             ),
             (
                 ["--redis", "redis+cluster://me:secret@host/db"],

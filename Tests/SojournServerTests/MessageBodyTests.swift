@@ -1,4 +1,6 @@
+import SojournArchive
 import SojournCore
+import SojournStore
 import SojournTesting
 import Testing
 
@@ -147,6 +149,103 @@ import Testing
         }
         let none = try node.call("GET", "/\(id)/messages?before=\(times[0])")
         #expect(none.text == #"{"messages":[],"hasMore":false}"#)
+        await node.stop()
+    }
+
+    /// What a client that walks by times sees, along the cursors that it is given.
+    private func walk(_ node: TestNode, _ id: String, limit: Int, forward: Bool, _ more: String) throws -> [Int] {
+        var seqs: [Int] = []
+        var cursor = forward ? "0" : "4102444800000"
+        while true {
+            let page = try node.call(
+                "GET", "/\(id)/messages?limit=\(limit)&\(forward ? "after" : "before")=\(cursor)\(more)")
+            let messages = try #require(page["messages"]?.array, "\(page.text)")
+            #expect(messages.count <= limit)
+            let own = messages.compactMap { $0["seq"]?.int }
+            seqs += forward ? own.reversed() : own
+            guard page["hasMore"] == true, seqs.count < 500 else { return seqs }
+            let next = try #require(page["cursors"]?[forward ? "after" : "before"])
+            cursor = next.string ?? next.text
+        }
+    }
+
+    @Test func `who pages by times misses no message of those that share a millisecond, live and archived`()
+        async throws
+    {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let folder = TemporaryFolder()
+        let node = try await TestNode.start(
+            on: redis, archivePath: folder.file("a.sqlite"), store: { $0.logWindow = 30 })
+        let archive = try #require(node.archive)
+        let id = try node.create(config: #"{"timeoutMinutes":1440}"#)
+        let store = node.store
+        for round in 0..<3 {
+            await withTaskGroup { group in
+                for number in 0..<30 {
+                    group.addTask {
+                        let draft = MessageDraft(author: .user, authorID: TestNode.user, content: "\(round).\(number)")
+                        _ = try? await store.send(draft, to: id)
+                    }
+                }
+            }
+        }
+        let all = try node.call("GET", "/\(id)/messages?limit=100")["messages"]?.array ?? []
+        let seqs = all.compactMap { $0["seq"]?.int }
+        try #require(seqs.count == 90)
+        #expect(Set(all.compactMap { $0["createdAt"]?.string }).count < 90, "some share a millisecond")
+        func check(_ when: String, _ more: String) throws {
+            for limit in [1, 3, 7] {
+                #expect(try self.walk(node, id, limit: limit, forward: false, more) == seqs, "\(when), limit \(limit)")
+                #expect(
+                    try self.walk(node, id, limit: limit, forward: true, more) == seqs.reversed(),
+                    "\(when), forward, limit \(limit)")
+            }
+        }
+        try check("live", "")
+        // What is older than the window is in the archive, and the border is inside some page.
+        try await eventually(within: 60, "the log is trimmed") {
+            let client = try redis.client()
+            let key = try client.send("KEYS", "*:l:\(id)").array.first?.string ?? ""
+            return try client.send("LLEN", key).string.flatMap { Int($0) } ?? 1000 <= 30
+        }
+        try check("across the border", "")
+        #expect(try node.call("DELETE", "/\(id)").status == 200)
+        try await eventually("the hand-over") { try await archive.session(id) != nil }
+        try check("archived", "&archived=1")
+        await node.stop()
+    }
+
+    @Test func `a number as clientMessageId is what a retry repeats`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let node = try await TestNode.start(on: redis)
+        let id = try node.create()
+        func say(_ metadata: String) throws -> JSON? {
+            try node.call("POST", "/\(id)/messages", #"{"content":"x","metadata":\#(metadata)}"#)["id"]
+        }
+        let first = try say(#"{"clientMessageId":7}"#)
+        #expect(first != nil)
+        #expect(try say(#"{"clientMessageId":7}"#) == first)
+        #expect(try say(#"{"clientMessageId":8}"#) != first)
+        #expect(try say(#"{"clientMessageId":true}"#) != say(#"{"clientMessageId":true}"#), "that is no name")
+        await node.stop()
+    }
+
+    @Test func `the field that is wrong is named, beside the words that clients know`() async throws {
+        let redis = try await RedisServer.start()
+        defer { redis.stop() }
+        let node = try await TestNode.start(on: redis)
+        let id = try node.create()
+        for (body, field) in [
+            (#"{"content":"x","attachments":{}}"#, "attachments"), (#"{"content":"x","transport":"foo"}"#, "transport"),
+            (#"{"content":"x","transport":5}"#, "transport"), (#"{"content":"x","mode":"foo"}"#, "mode"),
+            (#"{"content":5}"#, "content"), (#"{"content":" "}"#, "content"), ("[]", "content"),
+        ] {
+            let answer = try node.call("POST", "/\(id)/messages", body)
+            #expect(answer.code == "VALIDATION_ERROR" && answer.message?.hasPrefix("Invalid content: ") == true)
+            #expect(answer["error"]?["details"]?["field"]?.string == field, "\(body): \(answer.text)")
+        }
         await node.stop()
     }
 

@@ -222,7 +222,9 @@ import Testing
             })
         #expect(try closed.call("GET", target: "/metrics").status == 401)
         let backend = ["X-API-KEY": "secret-of-the-shop"]
-        #expect(try closed.call("GET", target: "/metrics", headers: backend).status == 401)
+        let forbidden = try closed.call("GET", target: "/metrics", headers: backend)
+        #expect(forbidden.status == 403 && forbidden.code == "FORBIDDEN", "\(forbidden.text)")
+        #expect(try closed.call("GET", target: "/metrics", headers: ["X-API-KEY": "guessed"]).status == 401)
         #expect(try closed.figures(headers: ["Authorization": "Bearer secret-of-the-boss"])["sojourn_nodes"] != nil)
         #expect(try closed.call("GET", target: "/readyz").status == 200)
         let none = try await TestNode.start(on: redis, name: "c", server: { $0.metrics = .off })

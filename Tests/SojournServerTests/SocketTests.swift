@@ -73,6 +73,11 @@ import Testing
         let first = try socket.call("message", again)
         #expect(
             try socket.call("message", again)["message"]?["id"] == first["message"]?["id"], "a retry is no second one")
+        let keyed: JSONObject = ["sessionId": .string(id), "content": "keyed", "idempotencyKey": "k1"]
+        let named = try socket.call("message", keyed)
+        #expect(try socket.call("message", keyed)["message"]?["id"] == named["message"]?["id"])
+        let unkeyed: JSONObject = ["sessionId": .string(other), "content": "x", "idempotencyKey": .null]
+        #expect(try socket.call("message", unkeyed)["op"]?.string == "ok", "null is none")
         let beat = try socket.call("heartbeat", ["sessionId": .string(id)])
         #expect(beat["session"]?["sessionId"]?.string == id && beat["session"]?["extended"]?.bool != nil)
         let beats = try socket.call("heartbeat", ["sessions": [.string(id), .string(other), "nobody"]])
@@ -81,12 +86,12 @@ import Testing
         try socket.subscribe(id)
         #expect(try socket.event().type == "stream.ready")
         try node.say("heard", in: id)
-        #expect(try socket.event().seq == 4)
+        #expect(try socket.event().seq == 5)
         #expect(try socket.call("unsubscribe", ["sessionId": .string(id)])["op"]?.string == "ok")
         #expect(try socket.call("unsubscribe", ["sessionId": .string(id)])["op"]?.string == "ok")
         try node.say("unheard", in: id)
-        try socket.subscribe(id, after: "4")
-        #expect(try socket.event().seq == 5)
+        try socket.subscribe(id, after: "5")
+        #expect(try socket.event().seq == 6)
         #expect(try await node.openReaders() == 1)
         await node.stop()
     }
@@ -114,6 +119,16 @@ import Testing
                 "live feed"
             ),
             ("message", ["sessionId": .string(gone), "content": "a"], "SESSION_NOT_FOUND", gone),
+            ("message", ["content": "a"], "VALIDATION_ERROR", "Missing required fields: sessionId"),
+            ("heartbeat", [:], "VALIDATION_ERROR", "Missing required fields: sessionId"),
+            (
+                "message", ["sessionId": .string(ids[0]), "content": "a", "idempotencyKey": 5], "VALIDATION_ERROR",
+                "Invalid idempotencyKey: Must be a string"
+            ),
+            (
+                "message", ["sessionId": .string(ids[0]), "content": "a", "idempotencyKey": ""], "VALIDATION_ERROR",
+                "Invalid idempotencyKey: Must be a string"
+            ),
             ("heartbeat", ["sessions": []], "VALIDATION_ERROR", "1 to 1000"),
             ("heartbeat", ["sessionId": .string(gone)], "SESSION_NOT_FOUND", gone),
         ]

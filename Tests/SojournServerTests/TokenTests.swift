@@ -212,6 +212,10 @@ struct TokenMill {
                 #expect(answer.status == expected, "\(method) \(path): \(answer.text)")
                 if path == "/heartbeat", expected == 200 {
                     #expect(answer["results"]?.array?.map { $0["ok"]?.bool } == [true, false, false])
+                    let refused = answer["results"]?.array?.dropFirst().map { $0["error"]?["message"]?.string }
+                    #expect(
+                        refused == [bed.foreign, "nonsense"].map { "Session with ID '\($0)' not found" },
+                        "a foreign session is as unknown as one that never was")
                 }
             }
         }

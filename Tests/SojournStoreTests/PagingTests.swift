@@ -136,8 +136,8 @@ import Testing
         for limit in [1, 50] {
             for after in [nil, PageBound.seq(0)] {
                 let log = CountedLog(length: 20_000, spacing: spacing)
-                let page = try await MessagePager(limit: limit, before: nil, after: after).page(of: log)
-                #expect(page.messages.count == limit && page.hasMore)
+                let page = try await MessagePager(limit: limit, before: nil, after: after).read(log)
+                #expect(page.messages.count == limit && page.beyond != nil)
                 let needed = (limit + 1) * spacing
                 #expect(log.read <= max(2 * (limit + 1), min(3 * needed, needed + StoreShard.stretch)))
             }
@@ -171,6 +171,86 @@ import Testing
                 #expect(page.head == log.count)
             }
         }
+    }
+
+    /// A log in memory with chosen times.
+    private struct TimedLog: LogSource {
+        var events: [Event] = []
+
+        mutating func append(at: Int, isMessage: Bool) {
+            let (seq, type) = (self.events.count + 1, isMessage ? "user.message" : "session.renewed")
+            let text =
+                #"{"v":1,"epoch":"e.1","seq":\#(seq),"at":\#(at),"type":"\#(type)","sessionId":"s","#
+                + #""data":{"id":"\#(seq)","content":"c"}}"#
+            if let event = Event(bytes: Array(text.utf8)) { self.events.append(event) }
+        }
+
+        func read(from: Int, to: Int, limit: Int, newestFirst: Bool) async throws(StoreError) -> LogPage {
+            let range = self.events.filter { event in event.seq.map { from <= $0 && $0 <= to } ?? false }
+            let taken = newestFirst ? Array(range.suffix(limit).reversed()) : Array(range.prefix(limit))
+            return LogPage(events: taken, oldest: 1, head: self.events.count, epoch: "e.1")
+        }
+    }
+
+    /// A session as it was read at a time.
+    private static func session(asOf: Int, isOver: Bool = false) -> Session {
+        var session = SessionRecord.session(
+            id: SessionID(at: Instant(milliseconds: 1), partition: 0), agent: "a", user: "u", key: nil, createdAt: 1,
+            endedAt: Int64(asOf), reason: .expired, head: 0, record: .null)
+        if !isOver { session.ending = nil }
+        return session
+    }
+
+    @Test(arguments: [1, 3, 7])
+    func `a walk by time along the cursors gives each message once, wherever its pages end`(limit: Int) async throws {
+        var generator = SeededGenerator(seed: UInt64(limit))
+        for round in 0..<60 {
+            var log = TimedLog()
+            var at = 10
+            for _ in 0..<Int.random(in: 1...60, using: &generator) {
+                // In some rounds every message has a time of its own, in others all have the same.
+                if round % 5 != 0, round % 5 == 1 || Int.random(in: 0..<3, using: &generator) == 0 { at += 1 }
+                log.append(at: at, isMessage: Int.random(in: 0..<4, using: &generator) > 0)
+            }
+            let all = log.events.compactMap { Message($0)?.seq }
+            // The time may stand still at the newest message.
+            let session = Self.session(asOf: at + round % 2)
+            for forward in [false, true] {
+                var seen: [Int] = []
+                var bound = PageBound.time(Instant(milliseconds: forward ? 0 : Int64(at) + 100_000))
+                var more = true
+                while more, seen.count <= all.count {
+                    let page = try await MessagePager(
+                        limit: limit, before: forward ? nil : bound, after: forward ? bound : nil
+                    ).page(of: session, in: log)
+                    #expect(page.messages.count <= limit)
+                    let seqs = page.messages.map(\.seq)
+                    seen += forward ? seqs.reversed() : seqs
+                    more = page.hasMore
+                    guard let next = forward ? page.after : page.before else { break }
+                    // Where each message has its time, the cursors of those who ask with times are times.
+                    if round % 5 == 1, !forward { #expect(next.isTime) }
+                    bound = next
+                }
+                #expect(seen == (forward ? all : all.reversed()), "round \(round), forward \(forward)")
+            }
+        }
+    }
+
+    @Test func `a cursor at the end of the log misses nothing that is still said in the same millisecond`() async throws
+    {
+        var log = TimedLog()
+        for at in [10, 11, 11] { log.append(at: at, isMessage: true) }
+        let query = MessagePager(limit: 5, before: nil, after: .time(Instant(milliseconds: 0)))
+        #expect(try await query.page(of: Self.session(asOf: 12), in: log).after == .time(Instant(milliseconds: 11)))
+        let over = try await query.page(of: Self.session(asOf: 11, isOver: true), in: log)
+        #expect(over.after == .time(Instant(milliseconds: 11)), "nothing more is said in it")
+        let page = try await query.page(of: Self.session(asOf: 11), in: log)
+        #expect(page.after == .seq(3) && !page.hasMore)
+        log.append(at: 11, isMessage: true)
+        let later = try await MessagePager(limit: 5, before: nil, after: page.after)
+            .page(of: Self.session(asOf: 11), in: log)
+        #expect(later.messages.map(\.seq) == [4] && later.before == .seq(4) && later.after == .seq(4))
     }
 
     @Test func `bounds at the ends of the integers are empty pages`() async throws {

@@ -27,7 +27,7 @@ enum ArchiveCommand {
             Console.complain("sojourn: \(wrong)\ntry: sojourn archive \(verb.name) --help")
             return 64
         } catch {
-            Console.complain("sojourn: \(error)")
+            Console.complain("sojourn: \(Console.sentence(for: error))")
             return 1
         }
     }

@@ -106,15 +106,18 @@ enum DoctorCommand {
         configuration.commandTimeout = 10_000
         let loop = EventLoop(name: "sojourn-doctor")
         defer { loop.stop() }
-        let progress = Progress("looking at keys")
         let options = request.options
-        let findings = try await loop.run { [configuration] in
-            try await Doctor.examine(configuration, on: loop, options: options) { done, total in
-                progress.tell(done, of: total, "keys")
+        // A Redis that is away, or slow, must not look like a doctor that does nothing.
+        let stage = Locked("waiting for its answers")
+        return try await Progress("examining \(address.shown)").during { [configuration] in
+            try await loop.run {
+                try await Doctor.examine(configuration, on: loop, options: options) { done, total in
+                    stage.withLock { $0 = "\(done) of \(total) keys" }
+                }
             }
+        } _: {
+            stage.withLock { $0 }
         }
-        progress.end()
-        return findings
     }
 
     private static func tell(_ findings: [Finding], _ address: RedisAddress, _ settings: ServeSettings) {

@@ -30,7 +30,8 @@ struct RedisAddress: Sendable, Hashable {
         self.database = database
     }
 
-    /// Reads `redis[s]://[user:password@]host[:port][/db]` or `unix:/path[?db=n&user=…&password=…]`.
+    /// Reads `redis[s]://[user:password@]host[:port][/db]`, `unix:/path[?db=n&user=…&password=…]`, or an address that names
+    /// several servers.
     init(_ text: String) throws {
         guard let colon = text.firstIndex(of: ":") else { throw Self.rule }
         let scheme = text[..<colon].lowercased()
@@ -86,7 +87,9 @@ struct RedisAddress: Sendable, Hashable {
         return text.contains("password=") ? String(text.prefix { $0 != "?" }) + "?(not shown)" : text
     }
 
-    private static let rule = Rule("redis[s]://[user:password@]host[:port][/db] or unix:/path[?db=n]")
+    static let rule = Rule(
+        "redis[s]://[user:password@]host[:port][/db], unix:/path[?db=n], redis[s]+sentinel://host[:port][,host…]/master[/db] "
+            + "or redis[s]+cluster://host[:port][,host…]")
 
     private init(authority text: Substring) throws {
         guard text.hasPrefix("//") else { throw Self.rule }

@@ -43,6 +43,7 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
         self.checksName = checksName
         unsafe SSL_CTX_set_verify(self.context, SSL_VERIFY_PEER, nil)
         if let authority {
+            try Self.requireReadable(authority, "the file of authorities")
             guard unsafe SSL_CTX_load_verify_locations(self.context, authority, nil) == 1 else {
                 throw Self.error("the certificates of \(authority) cannot be used")
             }
@@ -63,6 +64,8 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
     }
 
     private func load(certificate: String, key: String) throws(TLSError) {
+        try Self.requireReadable(certificate, "the certificate")
+        try Self.requireReadable(key, "the private key")
         guard unsafe SSL_CTX_use_certificate_chain_file(self.context, certificate) == 1 else {
             throw Self.error("the certificate \(certificate) cannot be used")
         }
@@ -72,6 +75,12 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
         guard unsafe SSL_CTX_check_private_key(self.context) == 1 else {
             throw Self.error("the private key \(key) is not that of the certificate \(certificate)")
         }
+    }
+
+    /// Says why a file cannot be read, which OpenSSL calls "system lib".
+    private static func requireReadable(_ path: String, _ what: String) throws(TLSError) {
+        guard unsafe access(path, R_OK) != 0 else { return }
+        throw TLSError(description: "\(what) \(path) cannot be read: \(unsafe String(cString: strerror(errno)))")
     }
 
     private static func error(_ sentence: String) -> TLSError {

@@ -28,8 +28,9 @@ enum Input {
         }
     }
 
-    static func invalidContent(_ rule: String) -> StoreError {
-        .validation("Invalid content: \(rule)", field: "content")
+    /// What clients of the published API are told of a wrong message, whichever field is wrong.
+    static func invalidContent(_ rule: String, field: String = "content") -> StoreError {
+        .validation("Invalid content: \(rule)", field: field)
     }
 
     static func conversationKey(_ value: JSON?) throws(StoreError) -> String? {
@@ -128,8 +129,8 @@ enum Transport: String {
 
     /// Reads `transport ?? mode`; absent and null mean ``websocket``.
     init(_ body: JSON?) throws(StoreError) {
-        var value = body?["transport"] ?? .null
-        if value == .null { value = body?["mode"] ?? .null }
+        var (value, field) = (body?["transport"] ?? .null, "transport")
+        if value == .null { (value, field) = (body?["mode"] ?? .null, "mode") }
         switch value {
         case .null: self = .websocket
         case .string(let word):
@@ -139,11 +140,11 @@ enum Transport: String {
             case "sse", "stream": self = .sse
             default:
                 throw Input.invalidContent(
-                    "Invalid transport \"\(word)\". Must be one of: http, sse, websocket, sync, stream")
+                    "Invalid transport \"\(word)\". Must be one of: http, sse, websocket, sync, stream", field: field)
             }
         default:
             throw Input.invalidContent(
-                "Invalid transport type \"\(value.typeName)\". Transport must be a string.")
+                "Invalid transport type \"\(value.typeName)\". Transport must be a string.", field: field)
         }
     }
 }

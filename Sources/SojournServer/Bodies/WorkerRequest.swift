@@ -124,7 +124,8 @@ extension Idempotency {
         let key: String
         switch (header, clientKey) {
         case (let header?, _): key = header
-        case (nil, .string(let own)?): key = own
+        // A client may number its messages; the number's text is the key.
+        case (nil, .string(let own)?), (nil, .number(let own)?): key = own
         default: return nil
         }
         guard (1...255).contains(key.utf8.count) else {

@@ -147,7 +147,7 @@ extension OpenAPI {
         "GET /test/echo": Operation(
             "A WebSocket that gives back what it gets, on a node with the test clock", answers: [(101, "")],
             errors: [403, 426]),
-        "GET /metrics": Operation("Figures for Prometheus", answers: [(200, "text/plain")], errors: [401]),
+        "GET /metrics": Operation("Figures for Prometheus", answers: [(200, "text/plain")], errors: [401, 403]),
         "GET /readyz": Operation(
             "Whether requests should be sent here", answers: [(200, "Ready"), (503, "Ready")]),
         "GET /livez": Operation("Answers while the process runs", answers: [(200, "Alive")]),

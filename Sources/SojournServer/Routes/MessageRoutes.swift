@@ -78,7 +78,7 @@ extension NodeServer {
         var attachments = object["attachments"]
         if attachments == .null { attachments = nil }
         guard attachments == nil || attachments?.array != nil else {
-            throw Input.invalidContent("Invalid message request format")
+            throw Input.invalidContent("Invalid message request format", field: "attachments")
         }
         let id = try self.shard.sessionID(text.lowercased())
         // The append says whether the session lives; all else that a message needs of it never changes.
@@ -115,22 +115,18 @@ extension NodeServer {
         let limit = Input.limit(context.query("limit"), default: 50, maximum: 100)
         // An unknown or ended session is said before a wrong parameter.
         let isArchived = try await self.readsAnywhere(id, context)
-        let before = try PageParameter(context, "before")
-        let after = try PageParameter(context, "after")
+        let before = try PageBound(context, "before")
+        let after = try PageBound(context, "after")
         let page =
             isArchived
-            ? try await self.shard.anyMessages(of: id, limit: limit, before: before?.bound, after: after?.bound)
-            : try await self.shard.messages(of: id, limit: limit, before: before?.bound, after: after?.bound)
+            ? try await self.shard.anyMessages(of: id, limit: limit, before: before, after: after)
+            : try await self.shard.messages(of: id, limit: limit, before: before, after: after)
         var body: JSONObject = [
             "messages": .array(page.messages.map { MessageBody.history($0, in: page.session) }),
             "hasMore": .bool(page.hasMore),
         ]
-        if let newest = page.messages.first, let oldest = page.messages.last {
-            let inTime = before?.isTime == true || after?.isTime == true
-            body["cursors"] =
-                inTime
-                ? ["before": JSON(oldest.createdAt.milliseconds), "after": JSON(newest.createdAt.milliseconds)]
-                : ["before": .string("seq:\(oldest.seq)"), "after": .string("seq:\(newest.seq)")]
+        if let before = page.before, let after = page.after {
+            body["cursors"] = ["before": before.cursor, "after": after.cursor]
         }
         if isArchived { body["archived"] = .bool(page.session.ending != nil) }
         return .json(200, .object(body))
@@ -163,20 +159,25 @@ extension NodeServer {
 }
 
 /// `before` or `after` of a history: milliseconds, ISO 8601, or `seq:<n>`.
-struct PageParameter {
-    let bound: PageBound
-    let isTime: Bool
-
+extension PageBound {
     init?(_ context: RouteContext, _ name: String) throws(StoreError) {
         guard let text = context.query(name), !text.isEmpty else { return nil }
         if text.hasPrefix("seq:"), let cursor = Cursor(text.dropFirst(4)), cursor.epoch == nil, cursor.delta == nil {
-            (self.bound, self.isTime) = (.seq(cursor.seq), false)
+            self = .seq(cursor.seq)
         } else if let milliseconds = Int64(text), milliseconds.magnitude < 1 << 53 {
-            (self.bound, self.isTime) = (.time(Instant(milliseconds: milliseconds)), true)
+            self = .time(Instant(milliseconds: milliseconds))
         } else if let instant = Instant(iso8601: text) {
-            (self.bound, self.isTime) = (.time(instant), true)
+            self = .time(instant)
         } else {
             throw .validation("Invalid pagination parameter '\(name)': Must be a valid timestamp", field: name)
+        }
+    }
+
+    /// As clients pass it back.
+    fileprivate var cursor: JSON {
+        switch self {
+        case .seq(let seq): .string("seq:\(seq)")
+        case .time(let instant): JSON(instant.milliseconds)
         }
     }
 }

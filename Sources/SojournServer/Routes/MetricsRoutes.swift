@@ -11,10 +11,11 @@ extension NodeServer {
         if self.configuration.metrics != .off {
             routes.append(
                 Route(.get, "/metrics") { [unowned self] context throws(StoreError) in
-                    guard self.maySeeMetrics(context.exchange) else {
+                    guard let caller = self.metricsCaller(context.exchange) else {
                         self.turnAway(context.exchange)
                         return .taken
                     }
+                    try caller.require(.admin)
                     context.exchange.respond(
                         status: 200, headers: [("Content-Type", MetricsText.contentType)], body: await self.metrics())
                     return .taken
@@ -23,10 +24,10 @@ extension NodeServer {
         return routes
     }
 
-    private func maySeeMetrics(_ exchange: HTTPExchange) -> Bool {
-        guard self.configuration.metrics == .admin else { return true }
-        let caller = self.gate.caller(of: exchange, withQuery: false, at: self.shard.now)
-        return caller?.rights.contains(.admin) == true
+    /// Who asks for the figures; nil without a valid key where one is needed.
+    private func metricsCaller(_ exchange: HTTPExchange) -> Caller? {
+        guard self.configuration.metrics == .admin else { return .anyone }
+        return self.gate.caller(of: exchange, withQuery: false, at: self.shard.now)
     }
 
     private func metrics() async -> [UInt8] {

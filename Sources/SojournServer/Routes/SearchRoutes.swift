@@ -95,8 +95,8 @@ extension NodeServer {
     }
 
     private static func time(_ context: RouteContext, _ name: String) throws(StoreError) -> Int64? {
-        guard let parameter = try PageParameter(context, name) else { return nil }
-        guard case .time(let instant) = parameter.bound else {
+        guard let bound = try PageBound(context, name) else { return nil }
+        guard case .time(let instant) = bound else {
             throw .validation("Invalid pagination parameter '\(name)': Must be a valid timestamp", field: name)
         }
         return instant.milliseconds

@@ -52,18 +52,16 @@ extension NodeServer {
     /// Heartbeats what the caller may; the others get what an unknown session gets.
     private func heartbeat(_ ids: [String], by caller: Caller) async throws(StoreError) -> [HeartbeatOutcome] {
         if case .all = caller.scope { return await self.shard.heartbeat(batch: ids) }
-        var admitted: [String] = []
+        var admitted: Set<String> = []
         for id in ids {
             do throws(StoreError) {
                 try await self.admit(caller, to: id, for: .heartbeat)
-                admitted.append(id)
+                admitted.insert(id)
             } catch {
-                // No id of this store, so it is not found.
                 guard error.code == .sessionNotFound else { throw error }
-                admitted.append("")
             }
         }
-        return await self.shard.heartbeat(batch: admitted)
+        return await self.shard.heartbeat(batch: ids) { admitted.contains($0) }
     }
 
     /// The outcomes of a heartbeat for many sessions.

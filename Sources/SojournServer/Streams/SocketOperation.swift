@@ -34,6 +34,33 @@ struct SocketOperation {
     /// Operations of one line are carried out one after the other.
     var line: String { self.fields["sessionId"]?.string?.lowercased() ?? "" }
 
+    /// The session that it is about, as it was written.
+    ///
+    /// - Throws: `VALIDATION_ERROR` when it names none.
+    var sessionText: String {
+        get throws(StoreError) {
+            guard let text = self.fields["sessionId"]?.string else {
+                throw .validation("Missing required fields: sessionId", field: "sessionId")
+            }
+            return text
+        }
+    }
+
+    /// What a retry repeats; nil when it has none.
+    ///
+    /// - Throws: `VALIDATION_ERROR` when it is no key: a retry must never pass as another message.
+    var idempotencyKey: String? {
+        get throws(StoreError) {
+            switch self.fields["idempotencyKey"] {
+            case nil, .null?: return nil
+            case .string(let key)? where (1...255).contains(key.utf8.count): return key
+            default:
+                throw .validation(
+                    "Invalid idempotencyKey: Must be a string of 1 to 255 bytes", field: "idempotencyKey")
+            }
+        }
+    }
+
     /// All but what belongs to this one attempt, as JSON: a retry looks the same.
     var request: [UInt8] {
         var fields = self.fields
@@ -55,16 +82,17 @@ extension SocketGateway {
         case "heartbeat": try await self.heartbeat(operation)
         case "message":
             guard try Transport(.object(operation.fields)) == .websocket else {
-                throw Input.invalidContent("On a WebSocket the answer comes over the live feed")
+                throw Input.invalidContent("On a WebSocket the answer comes over the live feed", field: "transport")
             }
+            let id = try operation.sessionText
             try await self.admit(self.caller, operation, for: .write, as: .write)
             let sent = try await self.server.say(
-                .object(operation.fields), in: operation.fields["sessionId"]?.string ?? "",
+                .object(operation.fields), in: id,
                 trace: operation.fields["traceparent"]?.string.flatMap(TraceParent.init)
             ) { draft throws(StoreError) in
                 try Idempotency(
-                    header: operation.fields["idempotencyKey"]?.string,
-                    clientKey: draft.metadata?["clientMessageId"], request: operation.request)
+                    header: try operation.idempotencyKey, clientKey: draft.metadata?["clientMessageId"],
+                    request: operation.request)
             }
             self.answer(operation, "ok") { body in
                 body.name("message")
@@ -87,10 +115,7 @@ extension SocketGateway {
     }
 
     private func sessionID(_ operation: SocketOperation) throws(StoreError) -> SessionID {
-        guard let text = operation.fields["sessionId"]?.string else {
-            throw .validation("Missing required fields: sessionId", field: "sessionId")
-        }
-        return try self.server.shard.sessionID(text.lowercased())
+        try self.server.shard.sessionID(try operation.sessionText.lowercased())
     }
 
     /// Holds a place in the gate, which the reader takes over.

@@ -137,6 +137,14 @@ public enum PageBound: Sendable, Hashable {
     case seq(Int)
     /// Exclusive, by time.
     case time(Instant)
+
+    /// Whether it is a time.
+    package var isTime: Bool {
+        switch self {
+        case .seq: false
+        case .time: true
+        }
+    }
 }
 
 /// Messages, newest first.
@@ -145,6 +153,11 @@ public struct MessagePage: Sendable {
     public let messages: [Message]
     /// Whether there are more in the direction of the page.
     public let hasMore: Bool
+    /// The bound before which the older messages are; nil of an empty page. It is a time where the page was asked for with
+    /// one, but a seq where another message may have the same time.
+    public let before: PageBound?
+    /// The bound after which the newer messages are, in the same way.
+    public let after: PageBound?
     /// The session they belong to.
     public let session: Session
 }

@@ -49,11 +49,11 @@ final class HeartbeatQueue {
     /// Heartbeats sessions.
     ///
     /// - Returns: an outcome for each id, in their order; a lost call is an error in the outcome of its ids.
-    func beat(_ texts: [String]) async -> [HeartbeatOutcome] {
+    func beat(_ texts: [String], admitted: (String) -> Bool) async -> [HeartbeatOutcome] {
         let request = Request(count: texts.count)
         for (place, text) in texts.enumerated() {
-            guard let id = self.shard.keyspace.sessionID(text) else {
-                // Not an id of this store.
+            guard admitted(text), let id = self.shard.keyspace.sessionID(text) else {
+                // Not an id of this store, or not one of the caller.
                 request.outcomes[place] = self.failed(.sessionNotFound(text))
                 continue
             }
@@ -146,5 +146,10 @@ extension StoreShard {
     /// Heartbeats many sessions.
     ///
     /// - Returns: an outcome for each id, in their order; a lost call is an error in the outcome of its ids.
-    package func heartbeat(batch ids: [String]) async -> [HeartbeatOutcome] { await self.heartbeats.beat(ids) }
+    ///
+    /// - Parameter admitted: those that the caller may touch; to any other it is told what it is told of an id that nobody
+    ///   knows.
+    package func heartbeat(
+        batch ids: [String], admitted: (String) -> Bool = { _ in true }
+    ) async -> [HeartbeatOutcome] { await self.heartbeats.beat(ids, admitted: admitted) }
 }

@@ -13,8 +13,7 @@ extension StoreShard {
         of id: SessionID, limit: Int, before: PageBound?, after: PageBound?
     ) async throws(StoreError) -> MessagePage {
         let (session, log) = try await self.find(id)
-        let page = try await MessagePager(limit: limit, before: before, after: after).page(of: log)
-        return MessagePage(messages: page.messages, hasMore: page.hasMore, session: session)
+        return try await MessagePager(limit: limit, before: before, after: after).page(of: session, in: log)
     }
 
     /// Pages the log of a session, ended or not.

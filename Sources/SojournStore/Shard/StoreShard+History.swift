@@ -9,8 +9,7 @@ extension StoreShard {
     ) async throws(StoreError) -> MessagePage {
         let session = try await self.session(id)
         let source = LiveLog(shard: self, id: id)
-        let page = try await MessagePager(limit: limit, before: before, after: after).page(of: source)
-        return MessagePage(messages: page.messages, hasMore: page.hasMore, session: session)
+        return try await MessagePager(limit: limit, before: before, after: after).page(of: session, in: source)
     }
 
     /// Pages a live session's log in order.
@@ -60,9 +59,43 @@ struct MessagePager {
     let before: PageBound?
     let after: PageBound?
 
-    /// Reads until the page is full and it is known whether there is more.
-    func page(of source: some LogSource) async throws(StoreError) -> (messages: [Message], hasMore: Bool) {
-        let forward = self.before == nil && self.after != nil
+    /// The page, and where the next one begins on either side.
+    func page(of session: Session, in source: some LogSource) async throws(StoreError) -> MessagePage {
+        let (messages, beyond) = try await self.read(source)
+        var (before, after): (PageBound?, PageBound?)
+        if let newest = messages.first, let oldest = messages.last {
+            before = self.isOldestApart(oldest, beyond) ? .time(oldest.createdAt) : .seq(oldest.seq)
+            after = self.isNewestApart(newest, beyond, in: session) ? .time(newest.createdAt) : .seq(newest.seq)
+        }
+        return MessagePage(
+            messages: messages, hasMore: beyond != nil, before: before, after: after, session: session)
+    }
+
+    /// With `after` alone a page is the oldest of what is asked for.
+    private var isForward: Bool { self.before == nil && self.after != nil }
+
+    private var isInTime: Bool { self.before?.isTime == true || self.after?.isTime == true }
+
+    /// Whether it is known that no older message outside the page has the time of its oldest one, which then says where
+    /// the page ends; within one millisecond only a seq does.
+    private func isOldestApart(_ oldest: Message, _ beyond: Message?) -> Bool {
+        guard self.isInTime else { return false }
+        if !self.isForward, let beyond { return beyond.createdAt < oldest.createdAt }
+        return self.after?.isTime ?? true
+    }
+
+    /// The same of newer messages than the newest one, also of those that are still to come.
+    private func isNewestApart(_ newest: Message, _ beyond: Message?, in session: Session) -> Bool {
+        guard self.isInTime else { return false }
+        if self.isForward, let beyond { return beyond.createdAt > newest.createdAt }
+        return (self.before?.isTime ?? true) && (session.ending != nil || session.asOf > newest.createdAt)
+    }
+
+    /// Reads until the page is full and it is known what comes next.
+    ///
+    /// - Returns: the page, newest first, and the next message in its direction.
+    func read(_ source: some LogSource) async throws(StoreError) -> (messages: [Message], beyond: Message?) {
+        let forward = self.isForward
         var from = 1
         var to = Int.max
         if case .seq(let seq)? = self.after { from = max(0, min(seq, .max - 1)) + 1 }
@@ -81,9 +114,8 @@ struct MessagePager {
             if forward { from = last + 1 } else { to = last - 1 }
             if forward ? last >= page.head : last <= page.oldest { break }
         }
-        let hasMore = messages.count > self.limit
-        if hasMore { messages.removeLast() }
-        return (forward ? messages.reversed() : messages, hasMore)
+        let beyond = messages.count > self.limit ? messages.removeLast() : nil
+        return (forward ? messages.reversed() : messages, beyond)
     }
 
     private func contains(_ event: Event) -> Bool {

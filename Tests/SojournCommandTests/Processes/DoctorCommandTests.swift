@@ -1,3 +1,4 @@
+import Glibc
 import SojournCore
 import SojournLoop
 import SojournTesting
@@ -36,5 +37,16 @@ import Testing
         #expect(try await node.stop() == .exited(0))
         let away = try await doctor()
         #expect(away.code == .exited(1) && away.output.contains("does not answer"))
+    }
+
+    @Test func `while Redis does not answer the doctor says what it waits for`() async throws {
+        let workspace = try Workspace()
+        let run = try ProgramRun(["doctor", "--redis", "redis://127.0.0.1:1"], in: workspace)
+        try await eventually(within: 30, "it says so before it ends") {
+            run.isRunning && run.complaint.contains("examining redis://127.0.0.1:1/0: waiting for its answers")
+        }
+        #expect(run.output.isEmpty)
+        run.signal(SIGKILL)
+        _ = try await run.exit()
     }
 }
