@@ -18,9 +18,9 @@ extension StoreNode {
         }
     }
 
-    /// Claims one turn; waits for it.
+    /// Claims one turn; waits for it, up to three minutes.
     func claimOne(lease: Int64 = 30_000, agent: UUIDBits = StoreNode.agentBits) async throws -> LeasedTurn {
-        try #require(try await self.claim(lease: lease, wait: 60_000, agent: agent).first)
+        try #require(try await self.claim(lease: lease, wait: 180_000, agent: agent).first)
     }
 
     @discardableResult
