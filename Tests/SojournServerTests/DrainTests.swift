@@ -17,13 +17,17 @@ import Testing
         let isOver = Locked(false)
         let writing = Task {
             var count = 1
-            while !isOver.withLock({ $0 }) {
+            // Each of the sixty reads all of them again elsewhere.
+            while count < 500, !isOver.withLock({ $0 }) {
                 try await b.answer("while \(count)", in: id)
                 count += 1
             }
             return count
         }
-        let stopping = Task { await a.stop() }
+        // The reading below blocks a thread; on a thread of its own the stopping waits for none of the others.
+        let own = EventLoop(name: "stopping")
+        defer { own.stop() }
+        let stopping = Task(executorPreference: own) { await a.stop() }
         let ends = try streams.map { try $0.rest() }
         await stopping.value
         isOver.withLock { $0 = true }
