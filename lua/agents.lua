@@ -7,7 +7,7 @@
 -- A version is max(previous + 1, now in ms), so that a registry that was lost never gets to an old one again.
 local key, version, agent, settings = KEYS[1], unpack(ARGV)
 local current = redis.call('HGET', key, 'version') or '0'
-if agent ~= '' and (settings ~= '' or redis.call('HEXISTS', key, agent) == 1) then
+if agent ~= '' and (settings ~= '' or redis.call('HGET', key, agent)) then
   local time = redis.call('TIME')
   current = string.format('%.0f', math.max(tonumber(current) + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('HSET', key, 'version', current)

@@ -27,7 +27,8 @@
 local clk, due, wb, replid = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local raw, now = clock(clk)
 local function fire(id, s, log, channel, tn, q, deltas)
-  local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'w', 'x', 'e', 'g', 'q', 'a', 'k', 'yn', 'tc')
+  local h = redis.call('HMGET', s, 'c', 'b', 't', 'm', 'y', 'z', 's', 'w', 'x', 'e', 'g', 'q', 'a', 'k', 'yn', 'tc',
+    'xp')
   if not h[1] or h[7] then
     redis.call('ZREM', due, id)
     return {0}
@@ -56,9 +57,12 @@ local function fire(id, s, log, channel, tn, q, deltas)
   local at = x - lead(h[8], h[3])
   -- A deadline that is the end of a lease moves on with it: nobody is warned of it.
   local held = h[15] and x == tonumber(h[5]) and x < cap
-  if now >= at and tonumber(h[9]) ~= x and not held then
+  -- A lease that reaches the cap and ends before it brings the deadline back of which was warned first.
+  local warned = tonumber(h[9]) == x or tonumber(h[17]) == x
+  if now >= at and not warned and not held then
     local epoch, head = branch(s, replid, h[10], h[11], h[12]), h[12] + 1
     redis.call('HSET', s, 'x', x, 'q', head)
+    if h[9] then redis.call('HSET', s, 'xp', h[9]) end
     redis.call('ZADD', wb, 'NX', raw, id)
     emit(log, channel, epoch, head, now, '"type":"session.expiring","sessionId":"' .. id .. '","data":{"expiresAt":"' ..
       iso(x) .. '","timeRemaining":' .. math.max(0, x - now) ..
@@ -66,7 +70,7 @@ local function fire(id, s, log, channel, tn, q, deltas)
     redis.call('ZADD', due, math.max(math.min(x, look or x), now + 1), id)
     return {2, x, now - at, ring}
   end
-  local score = (tonumber(h[9]) == x or held) and x or at
+  local score = (warned or held) and x or at
   if now >= x then
     -- Past the deadline and alive: a hold is open, or tick is about to open one. Look again when it may be over.
     local hold = tonumber(redis.call('HGET', clk, 'hold')) or 0

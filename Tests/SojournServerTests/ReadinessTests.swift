@@ -49,8 +49,12 @@ import Testing
         defer { redis.stop() }
         let node = try await TestNode.start(on: redis, loops: 2, server: { $0.unreadyTime = 10_000 })
         let id = try node.create()
+        try await eventually("it is ready") { try node.call("GET", target: "/readyz").status == 200 }
         let isOver = Locked(false)
-        let stopping = Task {
+        // On a thread of its own it waits for no other test.
+        let own = EventLoop(name: "stopping")
+        defer { own.stop() }
+        let stopping = Task(executorPreference: own) {
             await node.stop()
             isOver.withLock { $0 = true }
         }

@@ -50,6 +50,23 @@ extension ScriptTests {
         #expect(reply.count == 4 && reply[0] == 3 && reply[3] == .null, "no conversation key")
     }
 
+    @Test func `a lease that reaches the cap and ends before it does not bring the first warning again`() async throws {
+        let bed = try await ScriptBed.start()
+        let id = try bed.made(max: 620_000)
+        let keys = bed.keys(id)
+        let created = try bed.number(keys.session, "c")
+        try bed.advance(570_000)
+        #expect(try bed.fire(id).array.prefix(2) == [2, .int(created + 600_000)])
+        try bed.redis.send("HSET", keys.session, "y", "\(created + 900_000)")
+        #expect(try bed.fire(id).array.prefix(2) == [2, .int(created + 620_000)])
+        try bed.redis.send("HDEL", keys.session, "y")
+        #expect(try bed.fire(id) == .array([1, .int(created + 600_000)]), "of that it was warned")
+        try bed.redis.send("HSET", keys.session, "y", "\(created + 900_000)")
+        #expect(try bed.fire(id) == .array([1, .int(created + 620_000)]), "of that, too")
+        #expect(try bed.log(keys).count == 3)
+        #expect(try bed.redis.send("OBJECT", "ENCODING", keys.session) == "listpack")
+    }
+
     @Test func `end freezes the log, frees the key, leaves the indexes and enters arc`() async throws {
         let bed = try await ScriptBed.start()
         let id = try bed.made(hash: "h1", blob: "{}")
